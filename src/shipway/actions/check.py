@@ -1,0 +1,184 @@
+"""`check`: asks a live endpoint, and judges whether it answers as the bundle's model does, and how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from shipway.actions.evaluate import Quality, load_labelled, open_session, quality_of
+from shipway.actions.observer import SILENT, Observer
+from shipway.actions.outcome import BundleRef, Outcome
+from shipway.actions.running import run_rows
+from shipway.bundle.evidence import Json, Result, Verdict, overall
+from shipway.bundle.golden import Golden
+from shipway.bundle.store import Bundle, open_bundle
+from shipway.errors import BundleFormatError
+from shipway.evaluation.data import Dataset
+from shipway.evaluation.parity import answer_parity
+from shipway.planning.measure import Speed, measure_speed
+from shipway.targets.connection import open_connection, request_bytes
+from shipway.targets.endpoint import Endpoint
+from shipway.types import Array, Signature, Tensors
+
+SIGNATURE_RULE = "signature"
+_SPEED_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found."""
+
+    verdicts: tuple[Verdict, ...]
+    speed: Speed | None
+    quality: Quality | None
+
+
+def check(
+    url: str,
+    bundle: Path | str,
+    *,
+    data: Path | str | None = None,
+    accept: Collection[Result] = (),
+    observer: Observer = SILENT,
+) -> Outcome:
+    """Asks the endpoint at `url` the bundle's golden samples and, when given, every row of `data`.
+
+    The golden samples are asked alone and in one batch, and judged against what the trained model's own
+    framework answered; the rows of `data` against the bundle's model in this process, and by their labels.
+    Raises `EndpointError`, `BundleError`, `DataError`.
+    """
+    opened = open_bundle(Path(bundle))
+    dataset = None
+    if data is not None:
+        dataset = load_labelled(Path(data), opened.manifest.signature, observer)
+    with Endpoint(url, opened.manifest.name) as endpoint:
+        checked = check_endpoint(endpoint, opened, dataset, observer)
+    return Outcome(
+        verdicts=checked.verdicts,
+        metrics=checked.quality.report.metrics if checked.quality else {},
+        measurements=checked.speed.to_json() if checked.speed else {},
+        bundle=BundleRef.of(opened),
+        details={"url": url, **({"evaluation": checked.quality.to_json()} if checked.quality else {})},
+        accepted=frozenset(accept),
+    )
+
+
+def check_endpoint(
+    endpoint: Endpoint, bundle: Bundle, dataset: Dataset | None, observer: Observer
+) -> Checked:
+    """The check itself; speed is measured only where the answers are right."""
+    observer.begin("check")
+    golden = bundle.golden()
+    if golden is None:
+        raise BundleFormatError(
+            f"{bundle.path} holds no golden samples to ask.", hint="Export the model again."
+        )
+    where = f"{endpoint.url} {endpoint.model}"
+    verdicts = [_judge_signature(endpoint.signature, bundle.manifest.signature, where)]
+    observer.verdict(verdicts[0])
+    quality = None
+    if verdicts[0].result is Result.PASS:
+        for verdict in _ask_golden(endpoint, golden, where, observer):
+            observer.verdict(verdict)
+            verdicts.append(verdict)
+        if dataset is not None:
+            answers, verdict = _ask_data(endpoint, bundle, dataset, golden, where, observer)
+            observer.verdict(verdict)
+            verdicts.append(verdict)
+            quality = quality_of(
+                answers, bundle.manifest.signature, dataset, subject=where, observer=observer
+            )
+            verdicts.append(quality.verdict)
+    speed = None
+    if all(verdict.result is Result.PASS for verdict in verdicts):
+        observer.doing("measuring latency and throughput")
+        speed = _measure(endpoint, golden)
+    observer.end(_summarize(verdicts, speed))
+    return Checked(verdicts=tuple(verdicts), speed=speed, quality=quality)
+
+
+def _judge_signature(found: Signature, expected: Signature, where: str) -> Verdict:
+    def form(signature: Signature) -> dict[str, Json]:
+        return {
+            side: {
+                spec.name: [str(spec.dtype), [dim if isinstance(dim, int) else -1 for dim in spec.shape]]
+                for spec in specs
+            }
+            for side, specs in (("inputs", signature.inputs), ("outputs", signature.outputs))
+        }
+
+    same = form(found) == form(expected)
+    reason = (
+        "names, dtypes and shapes are the bundle's"
+        if same
+        else f"the endpoint's inputs and outputs are {form(found)}, the bundle's {form(expected)}"
+    )
+    return Verdict(SIGNATURE_RULE, where, Result.PASS if same else Result.FAIL, reason)
+
+
+def _ask_golden(endpoint: Endpoint, golden: Golden, where: str, observer: Observer) -> list[Verdict]:
+    observer.doing(f"asking {golden.count} golden samples")
+    if not endpoint.signature.batch_axis:
+        answers = run_rows(endpoint.predict, endpoint.signature, golden.inputs)
+        return [_judge(golden, answers, where)]
+    alone = [endpoint.predict(golden.take(slice(row, row + 1)).inputs) for row in range(golden.count)]
+    joined = {name: _join([answer[name] for answer in alone]) for name in alone[0]}
+    return [
+        _judge(golden, joined, f"{where}, golden samples one by one"),
+        _judge(golden, endpoint.predict(golden.inputs), f"{where}, golden samples in one batch"),
+    ]
+
+
+def _join(pieces: list[Array]) -> Array:
+    """Rows one under the other; an empty array, which no verdict passes, where their shapes differ."""
+    if len({piece.shape[1:] for piece in pieces}) > 1:
+        return np.empty(0, dtype=pieces[0].dtype)
+    return np.concatenate(pieces)
+
+
+def _ask_data(
+    endpoint: Endpoint, bundle: Bundle, dataset: Dataset, golden: Golden, where: str, observer: Observer
+) -> tuple[dict[str, Array], Verdict]:
+    """The endpoint's answers to all rows, judged against the bundle's model run in this process."""
+    observer.doing(f"asking {dataset.rows} labelled rows")
+    session = open_session(bundle)
+    try:
+        expected = run_rows(session.run, session.signature, dataset.inputs)
+    finally:
+        session.close()
+    found = run_rows(endpoint.predict, endpoint.signature, dataset.inputs)
+    rows = replace(golden, inputs=dataset.inputs, outputs=expected, origin="data")
+    return found, _judge(rows, found, f"{where}, {dataset.rows} labelled rows")
+
+
+def _judge(expected: Golden, found: Tensors, subject: str) -> Verdict:
+    return answer_parity(expected.outputs, found, tolerances=expected.tolerances, subject=subject)
+
+
+def _measure(endpoint: Endpoint, golden: Golden) -> Speed:
+    """One row a request, as most callers send it."""
+    body, headers = endpoint.encode(one_request(endpoint.signature, golden))
+    request = request_bytes(endpoint.url, endpoint.infer_path, body, headers)
+    return measure_speed(lambda: open_connection(endpoint.url, request), seconds=_SPEED_SECONDS)
+
+
+def one_request(signature: Signature, golden: Golden) -> Tensors:
+    """One row of the golden samples; as many as the model insists on where its batch is fixed."""
+    first = signature.inputs[0].shape[0] if signature.inputs[0].shape else 1
+    count = first if isinstance(first, int) else 1
+    rows = np.arange(count) % golden.count
+    return {name: array[rows] for name, array in golden.inputs.items()}
+
+
+def _summarize(verdicts: list[Verdict], speed: Speed | None) -> str:
+    if speed is None:
+        return f"{overall(verdicts)}"
+    p99 = speed.p99
+    bound = "" if p99.high_ms is None else f" (at most {p99.high_ms:.1f})"
+    return (
+        f"p50 {speed.p50.value_ms:.1f} ms, p99 {p99.value_ms:.1f} ms{bound}, "
+        f"{speed.throughput_per_second:.0f} requests/s with {speed.clients} clients"
+    )

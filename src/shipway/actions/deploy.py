@@ -1,0 +1,150 @@
+"""`deploy`: the whole line, from a trained model's file to a checked endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from shipway.actions.check import check_endpoint
+from shipway.actions.conversion import Converted, convert
+from shipway.actions.evaluate import Quality, judge_quality, require_labels, summarize
+from shipway.actions.example_request import example_request
+from shipway.actions.observer import SILENT, Observer
+from shipway.actions.outcome import BundleRef, Outcome
+from shipway.actions.packing import pack
+from shipway.actions.subject import Subject, check_name, default_name, read_subject
+from shipway.bundle.evidence import Result
+from shipway.bundle.store import Bundle, BundleWriter
+from shipway.evaluation.data import Dataset
+from shipway.sources.base import Limits
+from shipway.sources.detect import open_source
+from shipway.targets.endpoint import Endpoint
+from shipway.targets.local import LocalServer, require_free_port, start_server
+
+
+@dataclass
+class Deployment:
+    """A deployed model: what was found on the way, and the server when it runs.
+
+    A context manager; leaving it stops the server, which answers what it has accepted first.
+    """
+
+    outcome: Outcome
+    server: LocalServer | None = None
+    """None when a verdict stopped the deployment before serving, or after `stop`."""
+
+    @property
+    def url(self) -> str | None:
+        """The address, while the server runs."""
+        return self.server.url if self.server else None
+
+    def wait(self) -> None:
+        """Returns when the server ends; Ctrl-C reaches it too."""
+        if self.server:
+            self.server.wait()
+
+    def stop(self) -> None:
+        """Drains and ends the server; safe to call twice."""
+        if self.server:
+            self.server.stop()
+            self.server = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def deploy(
+    model: Path | str,
+    data: Path | str,
+    *,
+    name: str | None = None,
+    out: Path | str = ".",
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    python: Path | str | None = None,
+    limits: Limits | None = None,
+    accept: Collection[Result] = (),
+    observer: Observer = SILENT,
+) -> Deployment:
+    """Exports, verifies, evaluates, bundles, serves and checks `model`; `data` is an `.npz` with labels.
+
+    The bundle is written to `out`/NAME.bundle, and only when its verdicts let it be served: FAIL ends the line
+    there, INCONCLUSIVE too unless it is in `accept`. `port` 0 picks a free one. The server is a child process
+    of the caller; `Deployment.stop` ends it.
+
+    Raises whatever `export`, `evaluate`, `serve` and `check` raise.
+    """
+    path, accepted = Path(model), frozenset(accept)
+    chosen = check_name(name) if name else default_name(path)
+    require_free_port(host, port)
+    with ExitStack() as stack:
+        source = open_source(path, python=None if python is None else Path(python), limits=limits)
+        stack.callback(source.close)
+        subject = read_subject(source, name=chosen, data=Path(data), observer=observer)
+        assert subject.dataset is not None
+        require_labels(subject.dataset)
+        writer = stack.enter_context(BundleWriter(Path(out) / f"{chosen}.bundle"))
+        converted = stack.enter_context(convert(subject, writer, observer))
+        found = Outcome(
+            verdicts=converted.verdicts,
+            details={"ways": [attempt.to_json() for attempt in converted.attempts]},
+            accepted=accepted,
+        )
+        if not found.is_fine:
+            return Deployment(outcome=found)
+        quality = _evaluate(converted, subject.name, subject.dataset, observer)
+        found = replace(
+            found,
+            verdicts=(*found.verdicts, quality.verdict),
+            metrics=quality.report.metrics,
+            details={**found.details, "evaluation": quality.to_json()},
+        )
+        if not found.is_fine:
+            return Deployment(outcome=found)
+        observer.begin("bundle")
+        bundle = pack(writer, subject, converted, quality=quality)
+        observer.end(f"{bundle.path} ({bundle.id[:12]})")
+    found = replace(found, bundle=BundleRef.of(bundle))
+    return _serve_and_check(bundle, subject, found, host=host, port=port, observer=observer)
+
+
+def _evaluate(converted: Converted, name: str, dataset: Dataset, observer: Observer) -> Quality:
+    observer.begin("evaluate")
+    session = converted.session
+    quality = judge_quality(session.run, session.signature, dataset, subject=name, observer=observer)
+    observer.end(summarize(quality))
+    return quality
+
+
+def _serve_and_check(
+    bundle: Bundle, subject: Subject, found: Outcome, *, host: str, port: int, observer: Observer
+) -> Deployment:
+    observer.begin("serve")
+    observer.doing("starting the server and proving the model on this machine")
+    server = start_server([bundle.path], host=host, port=port)
+    try:
+        observer.end(server.url)
+        with Endpoint(server.url, bundle.manifest.name) as endpoint:
+            checked = check_endpoint(endpoint, bundle, subject.dataset, observer)
+    except BaseException:
+        server.stop()
+        raise
+    outcome = replace(
+        found,
+        verdicts=(*found.verdicts, *checked.verdicts),
+        measurements=checked.speed.to_json() if checked.speed else {},
+        details={**found.details, "url": server.url, "request": example_request(bundle, server.url)},
+    )
+    if not outcome.is_fine:
+        server.stop()
+        return Deployment(outcome=outcome)
+    return Deployment(outcome=outcome, server=server)

@@ -1,0 +1,117 @@
+"""The exam that every converted model takes: cases made once, answered once by the framework itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from shipway.actions.observer import Observer
+from shipway.actions.running import run_cases
+from shipway.actions.subject import Subject
+from shipway.bundle.evidence import Verdict
+from shipway.bundle.golden import Golden
+from shipway.errors import DataMismatchError, UsageError
+from shipway.evaluation.decisions import DecisionRule, choose_rule
+from shipway.evaluation.flips import decision_parity
+from shipway.evaluation.noise import Noise, measure_noise
+from shipway.evaluation.parity import numeric_parity
+from shipway.evaluation.probes import Cases, make_cases
+from shipway.runtimes.base import Session
+from shipway.sources.base import Reference
+from shipway.types import Tensors
+
+_GOLDEN_ROWS = 32
+_GOLDEN_BYTES = 4 * 2**20
+_TRACE_ROWS = 2
+"""Exporters that trace bake a batch of 1 into the graph (pytorch/pytorch#157621)."""
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Cases, the framework's answers to them, and the measured noise of those answers."""
+
+    subject: str
+    """As verdicts call it: `digits.keras → ONNX`."""
+    cases: Cases
+    reference: Reference
+    noise: Noise
+    decides: DecisionRule | None
+    """None where the outputs do not read as classes."""
+
+    def judge(self, session: Session) -> tuple[Verdict, ...]:
+        """Runs a candidate on every case. Raises `SessionRunError` when it cannot be run."""
+        found = run_cases(session.run, session.signature, self.cases.inputs)
+        numeric = numeric_parity(
+            self.reference.outputs, found, noise=self.noise, subject=self.subject, inputs=self.cases.described
+        )
+        if self.decides is None or self.decides.output not in found[self.cases.main]:
+            return (numeric,)
+        try:
+            decided = self.decides.apply(found[self.cases.main])
+        except DataMismatchError:  # another form than the source's, which numeric parity has named
+            return (numeric,)
+        decisions = decision_parity(
+            self.decides.apply(self.reference.outputs[self.cases.main]),
+            decided,
+            numeric=numeric.result,
+            tolerance=self.noise.tolerance(self.decides.output),
+            subject=self.subject,
+        )
+        return (numeric, decisions)
+
+    def samples(self) -> Tensors:
+        """Two rows for exporters that trace."""
+        return {name: array[:_TRACE_ROWS] for name, array in self.cases.inputs[self.cases.main].items()}
+
+    def golden(self) -> Golden:
+        """Some of the rows, real ones where there are, with the framework's answers and the tolerances."""
+        inputs, outputs = self.cases.inputs[self.cases.main], self.reference.outputs[self.cases.main]
+        rows = len(next(iter(inputs.values())))
+        row_bytes = max(1, sum(array.nbytes for array in (*inputs.values(), *outputs.values())) // rows)
+        count = min(rows, _GOLDEN_ROWS, max(4, _GOLDEN_BYTES // row_bytes))
+        chosen = np.linspace(0, rows, count, endpoint=False).astype(int)
+        return Golden(
+            inputs={name: array[chosen] for name, array in inputs.items()},
+            outputs={name: array[chosen] for name, array in outputs.items()},
+            tolerances={name: self.noise.tolerance(name) for name in outputs},
+            origin="data" if self.cases.has_data else "generated",
+        )
+
+
+def prepare_exam(subject: Subject, observer: Observer) -> Exam:
+    """Asks the source's own framework. Raises `WorkerError`, `MissingDependencyError`, `SourceError`."""
+    cases = make_cases(subject.inputs, subject.dataset, value_ranges=subject.description.value_ranges)
+    cases, reference = _ask(subject, cases, observer)
+    return Exam(
+        subject=f"{subject.source.path.name} → ONNX",
+        cases=cases,
+        reference=reference,
+        noise=measure_noise(reference),
+        decides=_decision_rule(subject, cases, reference),
+    )
+
+
+def _ask(subject: Subject, cases: Cases, observer: Observer) -> tuple[Cases, Reference]:
+    observer.doing("asking the trained model itself")
+    try:
+        return cases, subject.source.reference(cases.inputs, observer.doing)
+    except DataMismatchError:
+        if not cases.optional:
+            raise
+    # Sizes that nobody asked for may be too small for the model itself (a pooled image of 2 × 2).
+    kept = {name: inputs for name, inputs in cases.inputs.items() if name not in cases.optional}
+    observer.note(
+        "the model refuses the shortest or longest sizes of its free dimensions; judged without them"
+    )
+    return replace(cases, inputs=kept), subject.source.reference(kept, observer.doing)
+
+
+def _decision_rule(subject: Subject, cases: Cases, reference: Reference) -> DecisionRule | None:
+    has_labels = subject.dataset is not None and subject.dataset.labels is not None
+    try:
+        rule = choose_rule(reference.outputs[cases.main], reference.signature)
+    except (UsageError, DataMismatchError):
+        return None
+    # One value a row may as well be a regression; only labels tell.
+    return rule if has_labels or rule.kind == "argmax" else None

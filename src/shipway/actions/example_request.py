@@ -1,0 +1,60 @@
+"""A request that works when it is pasted: one golden sample, as a `curl` line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from shipway.bundle.evidence import Json
+from shipway.bundle.store import Bundle
+from shipway.types import Array, DType
+
+_LONGEST_LINE = 4096
+"""Characters; a longer body goes to a file, which a terminal's paste buffer need not carry."""
+
+
+def example_request(bundle: Bundle, url: str) -> dict[str, Json] | None:
+    """`{"curl": line, "file": path or None}`; None where the bundle has no golden samples to take it from.
+
+    A large body is written beside the bundle as `NAME.request.json`.
+    """
+    golden = bundle.golden()
+    if golden is None:
+        return None
+    first = bundle.manifest.signature.inputs[0].shape[:1]
+    count = first[0] if first and isinstance(first[0], int) else 1
+    rows = np.arange(count) % golden.count
+    inputs = [_tensor(name, array[rows]) for name, array in golden.inputs.items()]
+    body = json.dumps({"inputs": inputs}, separators=(",", ":"))
+    address = f"{url}/v2/models/{quote(bundle.manifest.name, safe='')}/infer"
+    file: Path | None = None
+    given = shlex.quote(body)
+    if len(body) > _LONGEST_LINE:
+        file = bundle.path.with_name(f"{bundle.manifest.name}.request.json")
+        file.write_text(body, encoding="utf-8")
+        given = shlex.quote(f"@{file}")
+    line = f"curl -s {address} -H 'Content-Type: application/json' -d {given}"
+    return {"curl": line, "file": None if file is None else str(file)}
+
+
+def _tensor(name: str, array: Array) -> dict[str, Any]:
+    return {
+        "name": name,
+        "shape": list(array.shape),
+        "datatype": str(DType.of(array.dtype)),
+        "data": [_plain(value) for value in array.ravel()],
+    }
+
+
+def _plain(value: Any) -> Json:  # noqa: ANN401 - any numpy scalar
+    """The shortest JSON spelling that reads back as the same value."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, np.floating):
+        return float(np.format_float_scientific(value, unique=True, trim="0"))
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,55 @@
+"""`export`: a trained model's file becomes a bundle, and the verdicts say whether it is the same model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import closing
+from pathlib import Path
+
+from shipway.actions.conversion import convert
+from shipway.actions.observer import SILENT, Observer
+from shipway.actions.outcome import BundleRef, Outcome
+from shipway.actions.packing import pack
+from shipway.actions.subject import read_subject
+from shipway.bundle.evidence import Result
+from shipway.bundle.store import BundleWriter
+from shipway.sources.base import Limits
+from shipway.sources.detect import open_source
+
+
+def export(
+    model: Path | str,
+    out: Path | str,
+    *,
+    data: Path | str | None = None,
+    name: str | None = None,
+    python: Path | str | None = None,
+    limits: Limits | None = None,
+    accept: Collection[Result] = (),
+    observer: Observer = SILENT,
+) -> Outcome:
+    """Converts `model` to ONNX, judges it against its own framework, and writes the bundle `out`.
+
+    `name` defaults to the file's stem. `data` is an `.npz` with real inputs; without it the verdicts are taken
+    on generated ones, and say so. `python` is the interpreter of the environment that the model was trained in
+    (default: this one). The bundle is written whatever the verdict, and carries it. `accept` are the verdicts
+    other than PASS that the caller decides to live with.
+
+    Raises `SourceError`, `DataError`, `WorkerError`, `ExportError`, `EnvironmentFailure`, `OutputExistsError`.
+    """
+    target = Path(out)
+    source = open_source(Path(model), python=None if python is None else Path(python), limits=limits)
+    with closing(source):
+        subject = read_subject(
+            source, name=name, data=None if data is None else Path(data), observer=observer
+        )
+        with BundleWriter(target) as writer, convert(subject, writer, observer) as converted:
+            observer.begin("bundle")
+            bundle = pack(writer, subject, converted)
+            observer.end(f"{bundle.path} ({bundle.id[:12]})")
+    return Outcome(
+        verdicts=converted.verdicts,
+        bundle=BundleRef.of(bundle),
+        details={"ways": [attempt.to_json() for attempt in converted.attempts]},
+        accepted=frozenset(accept),
+    )

@@ -1,0 +1,47 @@
+"""Runs a predictor over many rows in pieces that fit in memory, and over the cases that verdicts need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from shipway.types import Array, Signature, Tensors
+
+Run = Callable[[Tensors], dict[str, Array]]
+_PIECE_ROWS = 32
+_PIECE_BYTES = 64 * 2**20
+
+
+def run_rows(run: Run, signature: Signature, inputs: Tensors) -> dict[str, Array]:
+    """All rows through `run`, a piece at a time; outputs joined along the first axis.
+
+    Where the batch axis is fixed at k, pieces of k rows are run, the last one filled up with its last row.
+    """
+    pieces = [run(piece) for piece in _pieces(signature, inputs)]
+    rows = len(next(iter(inputs.values())))
+    return {name: np.concatenate([piece[name] for piece in pieces])[:rows] for name in pieces[0]}
+
+
+def run_cases(run: Run, signature: Signature, cases: Mapping[str, Tensors]) -> dict[str, dict[str, Array]]:
+    """Every case; the ones named `batch-…` in one piece, since their point is the batch's size."""
+    return {
+        name: run(inputs) if name.startswith("batch-") else run_rows(run, signature, inputs)
+        for name, inputs in cases.items()
+    }
+
+
+def _pieces(signature: Signature, inputs: Tensors) -> Iterator[Tensors]:
+    rows = len(next(iter(inputs.values())))
+    row_bytes = max(sum(array.nbytes for array in inputs.values()) // max(rows, 1), 1)
+    first = signature.inputs[0].shape[0] if signature.inputs[0].shape else rows
+    fixed = first if isinstance(first, int) else None
+    size = fixed or max(1, min(_PIECE_ROWS, _PIECE_BYTES // row_bytes))
+    for start in range(0, rows, size):
+        piece = {name: array[start : start + size] for name, array in inputs.items()}
+        missing = size - len(next(iter(piece.values())))
+        if fixed and missing:
+            piece = {
+                name: np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for name, a in piece.items()
+            }
+        yield piece

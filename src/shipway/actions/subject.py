@@ -1,0 +1,52 @@
+"""What an action is about: the source, its inputs and the user's data, all checked before a framework starts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from shipway.actions.observer import Observer
+from shipway.errors import UsageError
+from shipway.evaluation.data import Dataset, load_dataset
+from shipway.sources.base import Description, Source
+from shipway.types import TensorSpec
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A source that was read, and the data that it will be judged on."""
+
+    name: str
+    source: Source
+    description: Description
+    inputs: tuple[TensorSpec, ...]
+    dataset: Dataset | None
+
+
+def read_subject(source: Source, *, name: str | None, data: Path | None, observer: Observer) -> Subject:
+    """Describes the source and loads the data against its inputs. Raises `SourceError`, `DataError`."""
+    chosen = check_name(name) if name else default_name(source.path)
+    description = source.describe()
+    inputs = description.signature.inputs if description.signature else description.inputs
+    if inputs is None:
+        inputs = source.learn_signature(observer.doing).inputs
+    dataset = None if data is None else load_dataset(data, inputs)
+    for note in () if dataset is None else dataset.notes:
+        observer.note(note)
+    return Subject(name=chosen, source=source, description=description, inputs=inputs, dataset=dataset)
+
+
+def default_name(path: Path) -> str:
+    """The file's stem, with what a URL cannot hold made a hyphen."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.") or "model"
+
+
+def check_name(name: str) -> str:
+    """The name itself. Raises `UsageError` when it could not stand in a URL or a file's name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(
+            f"The name {name!r} cannot stand in an address: letters, digits, '.', '_' and '-' only.",
+            hint="Give another --name.",
+        )
+    return name

@@ -1,0 +1,137 @@
+"""What every command shares: `--json`, the watcher, and the one door where errors become words and codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from shipway.cli.exit_codes import BUG, FINE, NOT_PASS, TERMINATED, exit_code_of
+from shipway.cli.terminal import Terminal
+from shipway.errors import ShipwayError
+
+if TYPE_CHECKING:
+    from shipway.actions.outcome import Outcome
+
+JsonFlag = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON document on standard output; all else goes to standard error."
+    ),
+]
+PythonOption = Annotated[
+    str | None,
+    typer.Option("--python", metavar="PATH", help="Python of the environment that the model was trained in."),
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option("--timeout", min=1, metavar="SECONDS", help="Limit for each run of the training framework."),
+]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option(
+        "--memory-limit", min=0.1, metavar="GB", help="Memory limit for the training framework's process."
+    ),
+]
+AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option("--accept", metavar="VERDICT", help="Go on with this verdict too: inconclusive."),
+]
+
+Action = Callable[[Terminal], "Outcome"]
+Show = Callable[["Outcome", Console], None]
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: unwinds like Ctrl-C, so that everything is cleaned up, and ends with its own code."""
+
+
+def run_action(action: Action, show: Show, *, as_json: bool) -> None:
+    """Runs `action`, prints its outcome for people or machines, and ends the command with its exit code."""
+    console = Console(stderr=as_json)
+    with errors_reported(as_json=as_json), Terminal(console) as terminal:
+        outcome = action(terminal)
+        if as_json:
+            print_document(outcome.to_json())
+        else:
+            show(outcome, console)
+        raise typer.Exit(FINE if outcome.is_fine else NOT_PASS)
+
+
+@contextmanager
+def errors_reported(*, as_json: bool) -> Iterator[None]:
+    """Turns errors of the body into a message, a JSON document when asked, and an exit code."""
+    with _signals_unwind():
+        try:
+            yield
+        except typer.Exit:
+            raise
+        except _Terminated as error:
+            report(as_json, "terminated", "Ended by SIGTERM; nothing half-written was left.", "")
+            raise typer.Exit(TERMINATED) from error
+        except KeyboardInterrupt as error:
+            report(as_json, "interrupted", "Interrupted; nothing half-written was left.", "")
+            raise typer.Exit(exit_code_of(error)) from error
+        except ShipwayError as error:
+            report(as_json, error.code, error.message, error.hint)
+            raise typer.Exit(exit_code_of(error)) from error
+        except Exception as error:  # the command line's door: whatever arrives here is our own bug
+            traceback.print_exc()
+            message = f"This is a bug in Shipway: {type(error).__name__}: {error}"
+            report(as_json, "internal", message, "Please report it with the lines above.")
+            raise typer.Exit(BUG) from error
+
+
+def report(as_json: bool, code: str, message: str, hint: str) -> None:
+    """Says on standard error what went wrong, and as a document on standard output when asked."""
+    console = Console(stderr=True)
+    console.print(f"[bold red]error[/] [dim]{code}[/]  {escape(message)}", soft_wrap=True, highlight=False)
+    if hint:
+        console.print(f"  [cyan]→[/] {escape(hint)}", soft_wrap=True, highlight=False)
+    if as_json:
+        print_document(failure_document(code, message, hint))
+
+
+def failure_document(code: str, message: str, hint: str) -> dict[str, Any]:
+    """The document of a command that came to no outcome."""
+    return {
+        "result": "FAIL",
+        "verdicts": [],
+        "metrics": {},
+        "measurements": {},
+        "bundle": None,
+        "error": {"code": code, "message": message, "hint": hint},
+    }
+
+
+def print_document(document: dict[str, Any]) -> None:
+    """The one document on standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _signals_unwind() -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM unwinds the stack; further ones wait until all is cleaned up."""
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        del frame
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        raise (KeyboardInterrupt if number == signal.SIGINT else _Terminated)
+
+    before = {each: signal.signal(each, unwind) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

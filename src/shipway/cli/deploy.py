@@ -1,0 +1,99 @@
+"""`shipway deploy`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+import shipway
+from shipway.cli.command import (
+    AcceptOption,
+    JsonFlag,
+    MemoryOption,
+    PythonOption,
+    TimeoutOption,
+    errors_reported,
+    print_document,
+)
+from shipway.cli.exit_codes import FINE, NOT_PASS
+from shipway.cli.options import accepted, child_limits
+from shipway.cli.show import show_metrics, show_result, show_speed
+from shipway.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from shipway.actions.deploy import Deployment
+    from shipway.actions.outcome import Outcome
+
+NAME = "deploy"
+SUMMARY = "Take a model all the way to a checked endpoint."
+
+
+def command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model: .keras or .onnx.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DATA", help="Labelled data (.npz): x and y.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="The model's name (default: the file's stem).")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where NAME.bundle is written.")] = Path(),
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any free one.")
+    ] = 8080,
+    once: Annotated[bool, typer.Option("--once", help="Stop the endpoint after the check.")] = False,
+    python: PythonOption = None,
+    timeout: TimeoutOption = 900.0,
+    memory_limit: MemoryOption = None,
+    accept: AcceptOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take MODEL all the way: export, verify, evaluate, bundle, serve and check.
+
+    The endpoint stays up until Ctrl-C; with --once it stops after the check.
+    """
+    console = Console(stderr=as_json)
+    verdicts = accepted(accept)
+    with errors_reported(as_json=as_json):
+        with Terminal(console) as terminal:
+            deployment = shipway.deploy(
+                model,
+                data,
+                name=name,
+                out=out,
+                host=host,
+                port=port,
+                python=python,
+                limits=child_limits(timeout, memory_limit),
+                accept=verdicts,
+                observer=terminal,
+            )
+        with deployment:
+            if once:
+                deployment.stop()
+            if as_json:
+                print_document(deployment.outcome.to_json())
+            else:
+                _show(deployment.outcome, console)
+            if deployment.server is not None:
+                _stay(deployment, console)
+        raise typer.Exit(FINE if deployment.outcome.is_fine else NOT_PASS)
+
+
+def _show(outcome: Outcome, console: Console) -> None:
+    show_metrics(outcome, console)
+    show_speed(outcome, console)
+    show_result(outcome, console)
+
+
+def _stay(deployment: Deployment, console: Console) -> None:
+    request = deployment.outcome.details.get("request")
+    console.print(f"\nServing at [bold]{deployment.url}[/]. Ask it:\n", highlight=False)
+    if request:
+        console.print(request["curl"], markup=False, highlight=False, soft_wrap=True)
+    console.print("\n[dim]Ctrl-C stops it.[/]")
+    try:
+        deployment.wait()
+    except KeyboardInterrupt:
+        console.print("Stopping; what was accepted is answered first.")

@@ -1,0 +1,69 @@
+"""`shipway export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+import shipway
+from shipway.cli.command import (
+    AcceptOption,
+    JsonFlag,
+    MemoryOption,
+    PythonOption,
+    TimeoutOption,
+    run_action,
+)
+from shipway.cli.options import accepted, child_limits
+from shipway.cli.show import show_result
+
+if TYPE_CHECKING:
+    from shipway.actions.outcome import Outcome
+
+NAME = "export"
+SUMMARY = "Convert, verify, and write a bundle."
+
+
+def command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model: .keras or .onnx.")],
+    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The bundle to write: NAME.bundle.")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DATA", help="Real inputs (.npz) to take the verdicts on."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The model's name (default: the file's stem).")
+    ] = None,
+    python: PythonOption = None,
+    timeout: TimeoutOption = 900.0,
+    memory_limit: MemoryOption = None,
+    accept: AcceptOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Convert MODEL, verify that it is still the same model, and write a bundle."""
+    verdicts = accepted(accept)
+    run_action(
+        lambda terminal: shipway.export(
+            model,
+            out,
+            data=data,
+            name=name,
+            python=python,
+            limits=child_limits(timeout, memory_limit),
+            accept=verdicts,
+            observer=terminal,
+        ),
+        _show,
+        as_json=as_json,
+    )
+
+
+def _show(outcome: Outcome, console: Console) -> None:
+    assert outcome.bundle is not None
+    console.print(
+        f"Bundle: {outcome.bundle.path}  [dim]{outcome.bundle.id}[/]", soft_wrap=True, highlight=False
+    )
+    show_result(outcome, console)

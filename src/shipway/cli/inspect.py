@@ -1,0 +1,56 @@
+"""`shipway inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+import shipway
+from shipway.cli.command import JsonFlag, run_action
+from shipway.cli.show import show_pairs, show_signature
+
+if TYPE_CHECKING:
+    from shipway.actions.outcome import Outcome
+
+NAME = "inspect"
+SUMMARY = "Say what a model file or a bundle is."
+
+
+def command(
+    target: Annotated[Path, typer.Argument(metavar="MODEL|BUNDLE", help="A model file or a bundle.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what a model file or a bundle is, without running it."""
+    run_action(lambda _: shipway.inspect(target), _show, as_json=as_json)
+
+
+def _show(outcome: Outcome, console: Console) -> None:
+    found = dict(outcome.details)
+    signature = found.pop("signature")
+    facts = dict(found.pop("facts", {}))
+    evidence = found.pop("evidence", None)
+    variants = found.pop("variants", [])
+    provenance = found.pop("provenance", {})
+    if outcome.bundle is not None:
+        found["id"] = outcome.bundle.id
+    layers = facts.pop("layers", [])
+    if layers:
+        facts["layers"] = " → ".join(f"{layer['class']}" for layer in layers)
+    show_pairs({**found, **facts}, console)
+    if signature["inputs"] or signature["outputs"]:
+        show_signature(signature, console)
+    for variant in variants:
+        size = sum(entry["size"] for entry in variant["files"])
+        console.print(
+            f"variant [bold]{variant['id']}[/]: {size:,} bytes, {variant['format']}", highlight=False
+        )
+    if provenance:
+        source = provenance.get("source", {})
+        show_pairs({"made from": source.get("file"), "framework": provenance.get("framework")}, console)
+    for verdict in (evidence or {}).get("verdicts", []):
+        console.print(
+            f"{verdict['result']}  {verdict['rule']}: {verdict['reason']}", soft_wrap=True, highlight=False
+        )

@@ -1,0 +1,82 @@
+"""What a person sees: stages with a spinner on a terminal, plain lines elsewhere, verdicts in color."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from shipway.bundle.evidence import Result, Verdict
+
+COLORS = {Result.PASS: "green", Result.FAIL: "bold red", Result.INCONCLUSIVE: "yellow"}
+
+
+class Terminal:
+    """Shows what an action does (`shipway.Observer`). A context manager, so that the spinner always ends."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._stage = ""
+        self._began = 0.0
+        self._status: Status | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop_spinner()
+
+    def begin(self, stage: str) -> None:
+        """A stage begins."""
+        self._stop_spinner()
+        self._stage, self._began = stage, time.monotonic()
+        if self.console.is_terminal:
+            self._status = self.console.status(f"[bold]{stage}[/]", spinner="dots")
+            self._status.start()
+        else:
+            self._line(f"{stage} …")
+
+    def doing(self, text: str) -> None:
+        """What the stage does now."""
+        if self._status is not None:
+            self._status.update(f"[bold]{self._stage}[/]  [dim]{escape(text)}[/]")
+        elif self._stage:
+            self._line(f"  {text}")
+
+    def note(self, text: str) -> None:
+        """Something to know."""
+        self.console.print(f"  [cyan]note[/]  {escape(text)}", soft_wrap=True, highlight=False)
+
+    def verdict(self, verdict: Verdict) -> None:
+        """A verdict, in one line."""
+        self.console.print(
+            f"  [{COLORS[verdict.result]}]{verdict.result}[/]  {escape(verdict.rule)}: {escape(verdict.reason)}"
+            f" [dim]({escape(verdict.subject)})[/]",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+    def end(self, summary: str) -> None:
+        """The stage is done."""
+        self._stop_spinner()
+        seconds = time.monotonic() - self._began
+        self.console.print(
+            f"[green]✓[/] [bold]{self._stage:<9}[/] {escape(summary)} [dim]{seconds:.1f} s[/]",
+            soft_wrap=True,
+            highlight=False,
+        )
+        self._stage = ""
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _stop_spinner(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
