@@ -15,7 +15,7 @@ SCALE_FLOOR = 0.1
 
 Runtimes compute some functions with an absolute accuracy only: over [-22, 22], ONNX Runtime's Sigmoid lies
 up to 1.7e-7 from the true value at any size of the result. At a floor of 0.01 an answer of 0.01 would be
-charged 1.2e-5 for it, more than the whole budget of float32; at 0.1 it is 1.7e-6.
+charged 1.2e-5 for it, of the 1.5e-5 that float32 is allowed in all; at 0.1 it is 1.7e-6.
 """
 
 SMALLEST_PROBABILITY_SCALE = 1e-4

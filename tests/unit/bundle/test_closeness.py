@@ -32,9 +32,9 @@ def test_scale_of_what_is_not_float_is_one(array):
 
 
 def test_absolute_accuracy_of_a_runtimes_sigmoid_is_no_difference():
-    # ONNX Runtime's Sigmoid is up to 1.7e-7 off at any size of the result; float32's budget is 64 eps = 7.6e-6.
+    # ONNX Runtime's Sigmoid is up to 1.7e-7 off at any size of the result; float32 is allowed 1.5e-5.
     right = np.array([[1e-6], [0.01], [0.5]])
-    assert (row_errors(right + 1.7e-7, right, scale=output_scale(right)) < 7.6e-6).all()
+    assert (row_errors(right + 1.7e-7, right, scale=output_scale(right)) < 1.5e-5 / 4).all()
 
 
 def test_errors_are_relative_to_the_rows_own_scale():

@@ -1,0 +1,236 @@
+"""Reads `.npz` files that may be damaged or hostile: headers first, claims checked before memory is taken.
+
+Nothing pickled is ever loaded. What an array means to a model is not known here (`fit.py`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import tokenize
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from shipway.errors import DataFormatError, DataNotFoundError
+from shipway.os_errors import os_errors_as_ours
+from shipway.types import Array
+
+DEFLATE_MAX_RATIO = 1032
+"""No deflate stream unpacks to more than this times its size (zlib's technical notes)."""
+
+_MALFORMED = (
+    zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, SyntaxError, RuntimeError,
+    NotImplementedError, OverflowError, MemoryError, KeyError, IndexError, struct.error, tokenize.TokenError,
+    OSError,
+)  # fmt: skip
+"""What zipfile, numpy's header reader and the literal parser behind it raise on hostile bytes."""
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """One array of the file as its header describes it; the values are not read yet."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    member: str
+
+    def __str__(self) -> str:
+        if self.dtype.hasobject:
+            return f"{self.name} Python objects{list(self.shape)}"
+        return f"{self.name} {self.dtype.newbyteorder('=')}{list(self.shape)}"
+
+
+class NpzFile:
+    """An open `.npz`; `arrays` are the headers by name, `read` gives values."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._size_bytes = path.stat().st_size
+        self._archive = archive
+        self.arrays = {array.name: array for array in self._headers()}
+        if not self.arrays:
+            members = ", ".join(archive.namelist()[:5]) or "nothing"
+            raise DataFormatError(
+                f"{path} is a zip file without numpy arrays; it holds {members}.",
+                hint='Save the data with numpy.savez("data.npz", x=..., y=...).',
+            )
+
+    def read(self, name: str) -> Array:
+        """The values, in native byte order. Raises `DataFormatError` where bytes are damaged or pickled."""
+        stored = self.arrays[name]
+        if stored.dtype.hasobject:
+            raise DataFormatError(
+                f"Array {name!r} in {self.path} holds pickled Python objects, which are never loaded: "
+                "they can run code, and rows of unequal length end up so too.",
+                hint=f'Save numbers: numpy.savez("data.npz", {name}=numpy.asarray(rows, dtype="float32")), '
+                'or dtype="U" for strings.',
+            )
+        if stored.dtype.fields is not None or stored.dtype.subdtype is not None:
+            raise DataFormatError(
+                f"Array {name!r} in {self.path} is a record array ({stored.dtype}); "
+                "a model takes plain arrays.",
+                hint="Save the columns as one array: "
+                f'numpy.savez("data.npz", {name}=numpy.stack([...], axis=1)).',
+            )
+        with _damage_as_ours(self.path, f"array {name!r}"), self._archive.open(stored.member) as file:
+            array = npy.read_array(file, allow_pickle=False)
+            file.read(1)  # the checksum is compared at the end of the member
+        if not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
+        return np.ascontiguousarray(array).reshape(stored.shape)
+
+    def _headers(self) -> Iterator[StoredArray]:
+        seen: set[str] = set()
+        claimed = 0
+        for info in self._archive.infolist():
+            if not info.filename.endswith(".npy"):
+                continue
+            if info.filename in seen:
+                raise DataFormatError(f"{self.path} holds {info.filename!r} twice.", hint=_AGAIN)
+            seen.add(info.filename)
+            with _damage_as_ours(self.path, info.filename):
+                yield self._header(info)
+            claimed += info.file_size
+        memory = _memory_bytes()
+        if memory is not None and claimed > memory:
+            raise DataFormatError(
+                f"{self.path} unpacks to {claimed / 1e9:.1f} GB; "
+                f"this machine has {memory / 1e9:.1f} GB of memory.",
+                hint="Give fewer rows.",
+            )
+
+    def _header(self, info: zipfile.ZipInfo) -> StoredArray:
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"packed by method {info.compress_type}, numpy stores or deflates")
+        if info.header_offset + info.compress_size > self._size_bytes:
+            raise ValueError(f"claims {info.compress_size} packed bytes of a {self._size_bytes} byte file")
+        ratio = DEFLATE_MAX_RATIO if info.compress_type == zipfile.ZIP_DEFLATED else 1
+        if info.file_size > info.compress_size * ratio:
+            raise ValueError(f"claims {info.file_size} bytes out of {info.compress_size}")
+        with self._archive.open(info) as file:
+            shape, dtype = _read_npy_header(file)
+            begin = file.tell()
+        if dtype.itemsize == 0:
+            raise ValueError(f"claims {math.prod(shape)} values of no size")
+        size = math.prod(shape) * dtype.itemsize
+        if not dtype.hasobject and size != info.file_size - begin:
+            raise ValueError(
+                f"claims {dtype}{list(shape)}, {size} bytes, and holds {max(0, info.file_size - begin)}"
+            )
+        return StoredArray(info.filename.removesuffix(".npy"), dtype, shape, info.filename)
+
+
+@contextmanager
+def open_npz(path: Path) -> Iterator[NpzFile]:
+    """Opens the data file at `path`.
+
+    Raises `DataNotFoundError`, `PermissionDeniedError`, and `DataFormatError` on a folder, another format, or
+    a damaged file.
+    """
+    if path.is_dir():
+        raise DataFormatError(f"{path} is a folder; labelled data is read from an .npz file.", hint=_SAVE)
+    if path.exists() and not path.is_file():
+        raise DataFormatError(f"{path} is not a regular file.", hint=_SAVE)
+    try:
+        with os_errors_as_ours("read the data", path):
+            file = path.open("rb")
+    except FileNotFoundError as error:
+        raise DataNotFoundError(f"No data file at {path}.", hint="Check the path given to --data.") from error
+    with file:
+        _refuse_other_formats(path, file)
+        with _damage_as_ours(path, "the file"):
+            archive = zipfile.ZipFile(file)
+        with archive:
+            yield NpzFile(path, archive)
+
+
+def _read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = npy.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = npy.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = npy.read_array_header_2_0(file)
+    else:  # 3.0 differs from 2.0 only for field names, and tensors have no fields
+        raise ValueError(f"numpy array format {version[0]}.{version[1]}, expected 1.0 or 2.0")
+    if any(isinstance(size, bool) or size < 0 for size in shape):
+        raise ValueError(f"claims the shape {shape}")
+    return shape, dtype
+
+
+@contextmanager
+def _damage_as_ours(path: Path, part: str) -> Iterator[None]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # numpy's about headers that Python 2 wrote
+            yield
+    except _MALFORMED as error:
+        what = str(error).rstrip(".") or type(error).__name__
+        raise DataFormatError(f"{path} is damaged at {part}: {what[:300]}.", hint=_AGAIN) from error
+
+
+_AGAIN = "Copy or save the file again; a download or copy that was cut off looks like this."
+_SAVE = 'Save it with numpy.savez("data.npz", x=inputs, y=labels).'
+
+_OTHERS: tuple[tuple[bytes, str, str], ...] = (
+    (
+        b"\x93NUMPY",
+        "a single array (.npy)",
+        'numpy.savez("data.npz", x=numpy.load("{name}"), y=labels)',
+    ),
+    (b"\x89HDF\r\n\x1a\n", "HDF5", 'numpy.savez("data.npz", x=file["x"][:], y=file["y"][:]) with h5py'),
+    (b"PAR1", "Parquet", 'numpy.savez("data.npz", x=frame.drop(columns="label").to_numpy("float32"), y=...)'),
+    (b"\x1f\x8b", "gzip", "unpack it first (gunzip), then save the arrays with numpy.savez"),
+    (b"\x80", "a pickle, which is never loaded because it can run code", "numpy.savez with the arrays in it"),
+    (b"SQLite format 3\0", "SQLite", "numpy.savez with the columns as arrays"),
+)
+
+
+def _refuse_other_formats(path: Path, file: IO[bytes]) -> None:
+    """Raises `DataFormatError` unless the content is a zip file, and says how to get from there to one."""
+    head = file.read(4096)
+    file.seek(0)
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return
+    if not head:
+        raise DataFormatError(f"{path} is empty (0 bytes).", hint=_SAVE)
+    for magic, called, line in _OTHERS:
+        if head.startswith(magic):
+            raise DataFormatError(
+                f"{path} is {called}; labelled data is read from an .npz file.",
+                hint=f"Convert it: {line.replace('{name}', path.name)}",
+            )
+    if _looks_like_table(head):
+        raise DataFormatError(
+            f"{path} is text (a table, by its commas or tabs); labelled data is read from an .npz file.",
+            hint=f'Convert it: t = numpy.genfromtxt("{path.name}", delimiter=",", skip_header=1); '
+            'numpy.savez("data.npz", x=t[:, :-1].astype("float32"), y=t[:, -1].astype("int64"))',
+        )
+    raise DataFormatError(f"{path} is not an .npz file (its first bytes are {head[:8]!r}).", hint=_SAVE)
+
+
+def _looks_like_table(head: bytes) -> bool:
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 4:  # not merely a character cut in two at the end
+            return False
+        text = head[: error.start].decode()
+    return "\0" not in text and any(separator in text for separator in ",;\t")
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):  # a system that does not tell
+        return None
