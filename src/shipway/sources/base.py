@@ -1,0 +1,138 @@
+"""What a source promises: a trained model's file that can be described, asked, and converted to ONNX.
+
+The framework never runs in this process: `reference` and `Way.convert` start a child (`sources/child.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from shipway.needs import Needs
+from shipway.types import Array, Signature, Tensors, TensorSpec
+
+Progress = Callable[[str], None]
+"""Is told in a few words what is happening now."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child process may use."""
+
+    timeout_seconds: float = 900.0
+    memory_bytes: int | None = None
+    """Resident memory of the child and its descendants; None: nine tenths of what is free when it starts."""
+    scratch: Path | None = None
+    """The folder that temporary files go under; None: the system's own. A Keras file's weights must fit twice."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What can be said about a source without starting its framework."""
+
+    format: str
+    """`"keras"`, `"onnx"`."""
+    path: Path
+    size_bytes: int
+    sha256: str
+    signature: Signature | None
+    """None where only the framework can tell (a Keras model's outputs)."""
+    inputs: tuple[TensorSpec, ...] | None = None
+    """The signature's inputs where they can be told although `signature` cannot; None where neither can."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-able facts for `shipway inspect`: layers, parameters, framework version, opset."""
+    value_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Input name → inclusive range that a sensible value lies in, where the file tells (a vocabulary's size)."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the source's own framework answered."""
+
+    signature: Signature
+    """Names, dtypes and shapes as the framework has them; free dimensions named, the first `batch`."""
+    outputs: Mapping[str, Mapping[str, Array]]
+    """Case name → output name → array: the framework's answer in the model's own precision."""
+    precise: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    """The same for some cases, computed in float64; empty where the framework could not. An array may hold
+    fewer rows than the case: its first ones."""
+    repeated: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    """The same for some cases, run again with the rows divided otherwise (one by one); first rows as above."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package → version of what computed it."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """An ONNX file that one way made; not judged yet."""
+
+    model: Path
+    """The `.onnx` file; external data, if any, lies beside it."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package → version of what made it."""
+
+
+class Way(Protocol):
+    """One way from this source to ONNX. Ways are tried in the order that `Source.ways` gives."""
+
+    name: str
+    """As verdicts and error lines call it: `"tensorflow/tf2onnx-function"`."""
+
+    def convert(self, into: Path, *, samples: Tensors, progress: Progress) -> Conversion:
+        """Writes the ONNX file into the empty folder `into`.
+
+        `samples` are a few rows (at least 2) of valid inputs, for exporters that trace. Raises a
+        `ShipwayError` (`WorkerError`, `SourceError`, `MissingDependencyError`, `ExportError`) when it cannot.
+        """
+        ...
+
+
+class Source(Protocol):
+    """One trained model's file."""
+
+    path: Path
+
+    def describe(self) -> Description:
+        """Reads the file without its framework, in well under a second for a small file; safe on hostile files.
+
+        Raises `SourceDamagedError`, `SourceUnsupportedError`.
+        """
+        ...
+
+    def learn_signature(self, progress: Progress) -> Signature:
+        """The signature, from the framework where `describe` cannot tell it."""
+        ...
+
+    def reference(self, cases: Mapping[str, Tensors], progress: Progress) -> Reference:
+        """Asks the framework itself. Each case maps every input's name to an array `[rows, ...]`."""
+        ...
+
+    def ways(self) -> Sequence[Way]:
+        """The ladder: the way that serves this kind of model best first."""
+        ...
+
+    def close(self) -> None:
+        """Removes temporary files (an export that ran ahead, for one); the last thing to call."""
+        ...
+
+
+class SourceFormat(Protocol):
+    """A family of files; the entry points of group `shipway.sources` name classes of this shape."""
+
+    name: ClassVar[str]
+    extensions: ClassVar[tuple[str, ...]]
+    """For messages only; recognition goes by content."""
+    needs: ClassVar[Needs]
+    """What must be installed, for `shipway doctor`."""
+
+    @classmethod
+    def recognizes(cls, path: Path) -> bool:
+        """True when the content (not the name) is of this format. Never raises on readable files."""
+        ...
+
+    @classmethod
+    def open(cls, path: Path, *, python: Path | None, limits: Limits) -> Source:
+        """The source at `path`; `python` is the interpreter that the worker runs in (None: this one)."""
+        ...

@@ -1,0 +1,378 @@
+"""Runs a worker in a child process, so that a framework's crash, leak, hang or hostile file stays there.
+
+The child gets a job file and a folder, writes its results into the folder, and says on standard output, a
+JSON line at a time, how far it is (`workers/wire.py`). It runs under limits of time and memory, and neither
+it nor its descendants outlive the call. No framework may be imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import selectors
+import shutil
+import signal
+import site
+import subprocess
+import sys
+import tempfile
+import time
+import weakref
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from shipway.errors import (
+    DiskFullError,
+    MissingDependencyError,
+    ShipwayError,
+    WorkerCrashedError,
+    WorkerMemoryError,
+    WorkerTimeoutError,
+)
+from shipway.os_errors import os_errors_as_ours
+from shipway.sources.base import Limits, Progress
+from shipway.sources.processes import free_bytes, kill_all, resident_bytes
+
+WORKERS: Final = Path(__file__).resolve().parent / "workers"
+
+_POLL_SECONDS = 0.2
+_FREE_SHARE = 0.9
+"""Of the free memory: what a child may use without a limit, so that the kernel ends no other program for it."""
+_LOG_LINES = 15
+_LOG_WIDTH = 400
+_LINE_BYTES = 1 << 20
+"""A longer line on the wire is no message of ours."""
+_MARK = "SHIPWAY_WORKER"
+_NO_SPACE = "no space left on device"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing that the worker is asked for; `arguments` are JSON."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one task: its JSON result, or the error that ended it or an earlier one."""
+
+    result: Mapping[str, Any] | None = None
+    error: ShipwayError | None = None
+
+    def unwrap(self) -> Mapping[str, Any]:
+        """The result. Raises the task's error."""
+        if self.error is not None:
+            raise self.error
+        assert self.result is not None
+        return self.result
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of a child: one outcome per task, and what it used."""
+
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+    peak_bytes: int
+    """The largest resident memory of the child and its descendants that was seen, five times a second."""
+
+
+class Scratch:
+    """A temporary folder that is gone after `close`, at garbage collection, and at the interpreter's exit."""
+
+    def __init__(self, parent: Path | None = None) -> None:
+        with os_errors_as_ours("make a working folder", parent or Path(tempfile.gettempdir())):
+            self.path = Path(tempfile.mkdtemp(prefix="shipway-", dir=parent)).resolve()
+        self.close = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def folder(self, name: str) -> Path:
+        """A new folder in it whose name begins with `name`."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.path))
+
+
+def run(
+    worker: Path,
+    tasks: Sequence[Task],
+    *,
+    folder: Path,
+    limits: Limits,
+    progress: Progress,
+    python: Path | None = None,
+    extra: str = "keras",
+    environment: Mapping[str, str] | None = None,
+    temporary: Path | None = None,
+) -> Run:
+    """Runs the tasks in one child, in order; the first failure ends it and is the outcome of all that follow.
+
+    `folder` is the child's own working directory. If this process dies meanwhile, the child's guard removes
+    `temporary` (a folder that holds `folder`; None: `folder` itself).
+    `python` is another interpreter to run it with; `extra` names the part of Shipway that would install what
+    is missing in this one. Raises `MissingDependencyError` when the interpreter cannot be started and
+    `DiskFullError`; whatever happens later stands in the outcomes.
+    """
+    interpreter = _find_interpreter(python)
+    mark = secrets.token_hex(16)
+    home = folder / "home"
+    command = [str(interpreter), "-B", str(WORKERS), str(worker), str(folder / "job.json")]
+    job = {
+        "temporary": str(temporary or folder),
+        "home": str(home),
+        "tasks": [{"task": t.name, **t.arguments} for t in tasks],
+    }
+    with os_errors_as_ours("write the child's job", folder):
+        home.mkdir(exist_ok=True)
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            env=_child_environment(home, mark, environment or {}),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise MissingDependencyError(
+            f"The interpreter {interpreter} could not be started: {error.strerror or error}.",
+            hint="Give the path of a Python with --python, for example path/to/venv/bin/python.",
+        ) from error
+    watch = _Watch(process, limits, progress)
+    try:
+        cause = watch.follow()
+    finally:
+        _end(process, f"{_MARK}={mark}")
+    outcomes = _outcomes(watch, cause, tasks, python=python, extra=extra)
+    return Run(outcomes, time.monotonic() - watch.started, watch.peak_bytes)
+
+
+def _find_interpreter(python: Path | None) -> Path:
+    """The interpreter's path; not resolved, because a virtual environment is told by its link."""
+    if python is None:
+        return Path(sys.executable)
+    found = shutil.which(python.expanduser())
+    if found is None:
+        what = (
+            "is a folder" if python.is_dir() else "is not executable" if python.exists() else "does not exist"
+        )
+        raise MissingDependencyError(
+            f"The interpreter {python} {what}.",
+            hint="Give the path of a Python with --python, for example path/to/venv/bin/python.",
+        )
+    return Path(found).absolute()
+
+
+def _child_environment(home: Path, mark: str, own: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with every place to write led into `home`, and nothing that changes Python."""
+    dropped = {"PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONWARNINGS", "PYTHONSAFEPATH"}
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    caches = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "KERAS_HOME", "TORCH_HOME", "HF_HOME")
+    folders = {
+        name: str(home / name.lower()) for name in (*caches, "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR")
+    }
+    settings = {
+        "CUDA_VISIBLE_DEVICES": "-1",  # TF32 on a GPU is a thousand times coarser than the CPU's float32
+        "ORT_DISABLE_TELEMETRY": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONFAULTHANDLER": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUSERBASE": os.environ.get("PYTHONUSERBASE") or site.getuserbase(),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TMPDIR": str(home),
+        _MARK: mark,
+    }
+    return {**kept, **folders, **settings, **own}
+
+
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Leaves no process: lets the guard go, kills whatever is left, and reaps the child."""
+    assert process.stdin is not None
+    with suppress(OSError):  # the guard is gone, or was never started
+        os.write(process.stdin.fileno(), b".")
+    kill_all(process.pid, mark)
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+class _Watch:
+    """Follows one child to its end: its lines, its log, its time and its memory."""
+
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, progress: Progress) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.started = time.monotonic()
+        self.peak_bytes = 0
+        self.results: dict[int, Mapping[str, Any]] = {}
+        self.failure: Mapping[str, Any] | None = None
+        self.log: deque[str] = deque(maxlen=_LOG_LINES)
+        self.process = process
+        self._timeout_seconds = limits.timeout_seconds
+        self._memory_bytes = limits.memory_bytes or int(_FREE_SHARE * free_bytes()) or None
+        self._progress = progress
+        self._buffers = {process.stdout.fileno(): b"", process.stderr.fileno(): b""}
+        self._wire = process.stdout.fileno()
+
+    def follow(self) -> WorkerTimeoutError | WorkerMemoryError | None:
+        """Returns when the child has ended (None) or is over a limit (the error); kills nothing itself."""
+        with selectors.DefaultSelector() as selector:
+            for descriptor in self._buffers:
+                os.set_blocking(descriptor, False)
+                selector.register(descriptor, selectors.EVENT_READ)
+            next_look = 0.0
+            while self.process.poll() is None:
+                for key, _ in selector.select(_POLL_SECONDS):
+                    if not self._read(key.fd):
+                        selector.unregister(key.fd)
+                if time.monotonic() >= next_look:
+                    next_look = time.monotonic() + _POLL_SECONDS
+                    over = self._over_limit()
+                    if over is not None:
+                        self._drain()
+                        return over
+                if not selector.get_map():
+                    time.sleep(0.01)  # both pipes are closed, and the process is still ending
+        self._drain()
+        return None
+
+    def _drain(self) -> None:
+        """Takes what lies in the pipes now; a descendant may hold them open for ever, or write without end."""
+        for descriptor in list(self._buffers):
+            for _ in range(64):
+                if not self._read(descriptor):
+                    break
+            rest, self._buffers[descriptor] = self._buffers[descriptor], b""
+            self._take(descriptor, rest)
+
+    def _read(self, descriptor: int) -> bool:
+        """Reads once without waiting; False when there is nothing more."""
+        try:
+            data = os.read(descriptor, 1 << 16)
+        except BlockingIOError:
+            return False
+        *lines, rest = (self._buffers[descriptor] + data).split(b"\n")
+        for line in lines:
+            self._take(descriptor, line)
+        self._buffers[descriptor] = rest if len(rest) <= _LINE_BYTES else b""
+        return bool(data)
+
+    def _take(self, descriptor: int, line: bytes) -> None:
+        message = _parse(line) if descriptor == self._wire else None
+        if message is None:
+            text = line.decode("utf-8", "replace").strip()
+            if text:
+                self.log.append(text[:_LOG_WIDTH])
+        elif "progress" in message:
+            self._progress(str(message["progress"]))
+        elif "result" in message:
+            self.results[int(message["task"])] = message["result"]
+        else:
+            self.failure = message["error"]
+
+    def _over_limit(self) -> WorkerTimeoutError | WorkerMemoryError | None:
+        used = resident_bytes(self.process.pid)
+        self.peak_bytes = max(self.peak_bytes, used)
+        limit = self._memory_bytes
+        if limit is not None and used > limit:
+            return WorkerMemoryError(
+                f"The child process used {_gigabytes(used)} of memory; its limit is {_gigabytes(limit)}. "
+                f"It was ended.{self.tail()}",
+                hint="Allow more with --memory-limit (in Python: Limits(memory_bytes=...)).",
+            )
+        if time.monotonic() - self.started > self._timeout_seconds:
+            return WorkerTimeoutError(
+                f"The child process did not finish within {self._timeout_seconds:g} s. "
+                f"It was ended.{self.tail()}",
+                hint="Allow more with --timeout (in Python: Limits(timeout_seconds=...)).",
+            )
+        return None
+
+    def tail(self) -> str:
+        """The last lines that the child printed, ready to follow a sentence; empty when it was silent."""
+        return (
+            "\nThe last lines it printed:\n" + "\n".join(f"  {line}" for line in self.log) if self.log else ""
+        )
+
+
+def _parse(line: bytes) -> Mapping[str, Any] | None:
+    """A message of the wire's form, or None."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict):
+        return None
+    if "progress" in message:
+        return message
+    if isinstance(message.get("task"), int) and (
+        isinstance(message.get("result"), dict) or isinstance(message.get("error"), dict)
+    ):
+        return message
+    return None
+
+
+def _outcomes(
+    watch: _Watch, cause: ShipwayError | None, tasks: Sequence[Task], *, python: Path | None, extra: str
+) -> tuple[Outcome, ...]:
+    done = [Outcome(result=watch.results[i]) for i in range(len(tasks)) if i in watch.results]
+    if len(done) == len(tasks):
+        return tuple(done)
+    if cause is None and watch.failure is not None:
+        cause = _translate(watch.failure, python=python, extra=extra, tail=watch.tail())
+    failed = Outcome(error=cause or _explain_end(watch))
+    return (*done, *[failed] * (len(tasks) - len(done)))
+
+
+def _translate(failure: Mapping[str, Any], *, python: Path | None, extra: str, tail: str) -> ShipwayError:
+    """The error of the code that the worker named."""
+    message, hint = str(failure.get("message", "")), str(failure.get("hint", ""))
+    kind = _by_code(ShipwayError).get(str(failure.get("code")), WorkerCrashedError)
+    if kind is MissingDependencyError:
+        return MissingDependencyError(message, hint=install_line(python, failure.get("packages", ()), extra))
+    if kind is WorkerCrashedError:
+        message = f"The child process failed: {message}{tail}"
+    if kind is DiskFullError:
+        hint = hint or "Free some space, or set TMPDIR to a folder on a larger disk."
+    return kind(message, hint=hint)
+
+
+def install_line(python: Path | None, packages: Sequence[str], extra: str) -> str:
+    """The pip line that installs what a worker misses, for the interpreter that it ran in."""
+    if python is None:
+        return f"pip install 'shipway[{extra}]'"
+    return f"{python} -m pip install {' '.join(packages)}"
+
+
+def _by_code(root: type[ShipwayError]) -> dict[str, type[ShipwayError]]:
+    """Every class of the tree by its code."""
+    found = {root.code: root}
+    for kind in root.__subclasses__():
+        found |= _by_code(kind)
+    return found
+
+
+def _explain_end(watch: _Watch) -> ShipwayError:
+    """A child that ended without a word: by a signal, or by an exit of its own."""
+    status = watch.process.returncode
+    if any(_NO_SPACE in line.lower() for line in watch.log):
+        return DiskFullError(
+            f"The child process found no space left to write to.{watch.tail()}",
+            hint="Free some space, or set TMPDIR to a folder on a larger disk.",
+        )
+    if status < 0:
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+        hint = "The kernel does this when memory runs out." if -status == signal.SIGKILL else ""
+        return WorkerCrashedError(f"The child process was ended by {name}.{watch.tail()}", hint=hint)
+    return WorkerCrashedError(f"The child process ended with status {status} and no result.{watch.tail()}")
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"
