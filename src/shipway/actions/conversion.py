@@ -146,7 +146,7 @@ def _try_way(way: Way, exam: Exam, folder: Path, observer: Observer) -> Converte
         signature = read_signature(read_graph(stored.model))
         shutil.rmtree(raw)
     runtime: Runtime = registry.load("runtimes", RUNTIME)()
-    options = {"map_weights": True} if stored.weights_outside_bytes > _MAP_ABOVE else {}
+    options = {"mapped_weights": True} if stored.weights_outside_bytes > _MAP_ABOVE else {}
     observer.doing("loading the converted model")
     session = runtime.open(stored.model, options)
     try:

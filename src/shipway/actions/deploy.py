@@ -11,7 +11,7 @@ from typing import Self
 
 from shipway.actions.check import check_endpoint
 from shipway.actions.conversion import Converted, convert
-from shipway.actions.evaluate import Quality, judge_quality, require_labels, summarize
+from shipway.actions.evaluate import Quality, judge_quality, summarize
 from shipway.actions.example_request import example_request
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
@@ -91,7 +91,7 @@ def deploy(
         stack.callback(source.close)
         subject = read_subject(source, name=chosen, data=Path(data), observer=observer)
         assert subject.dataset is not None
-        require_labels(subject.dataset)
+        subject.dataset.require_labels()
         writer = stack.enter_context(BundleWriter(Path(out) / f"{chosen}.bundle"))
         converted = stack.enter_context(convert(subject, writer, observer))
         found = Outcome(

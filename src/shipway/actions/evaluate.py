@@ -11,15 +11,13 @@ from shipway.actions.outcome import BundleRef, Outcome
 from shipway.actions.running import Run, run_rows
 from shipway.bundle.evidence import Estimate, Json, Verdict
 from shipway.bundle.store import Bundle, open_bundle
-from shipway.errors import LabelError
 from shipway.evaluation.data import Dataset, load_dataset
 from shipway.evaluation.decisions import decide
-from shipway.evaluation.labels import class_indices
 from shipway.evaluation.metrics import ClassificationReport, classification_metrics
 from shipway.evaluation.quality import label_fit
 from shipway.runtimes.base import Runtime, Session
 from shipway.targets.endpoint import Endpoint
-from shipway.types import Array, Signature, Tensors
+from shipway.types import Signature, Tensors
 
 
 @dataclass(frozen=True)
@@ -74,20 +72,10 @@ def open_session(bundle: Bundle) -> Session:
 def load_labelled(path: Path, signature: Signature, observer: Observer) -> Dataset:
     """The data, which must have labels. Raises `DataError`."""
     dataset = load_dataset(path, signature.inputs)
-    require_labels(dataset)
+    dataset.require_labels()
     for note in dataset.notes:
         observer.note(note)
     return dataset
-
-
-def require_labels(dataset: Dataset) -> Array:
-    """The labels as class indices, int64 `[rows]`. Raises `LabelError` where there are none."""
-    if dataset.labels is None:
-        raise LabelError(
-            f"{dataset.path} holds no labels; expected an array called 'labels' or 'y'.",
-            hint="Save them beside the inputs: numpy.savez('data.npz', x=x, y=y).",
-        )
-    return class_indices(dataset.labels)
 
 
 def judge_quality(
@@ -103,8 +91,8 @@ def quality_of(
     outputs: Tensors, signature: Signature, dataset: Dataset, *, subject: str, observer: Observer
 ) -> Quality:
     """The metrics of answers that were given already. Raises `LabelError`, `DataMismatchError`."""
-    labels = require_labels(dataset)
     decisions = decide(outputs, signature)
+    labels = dataset.require_labels()
     observer.doing("computing metrics")
     report = classification_metrics(labels, decisions)
     verdict = label_fit(labels, decisions.predicted, class_count=len(report.class_names), subject=subject)

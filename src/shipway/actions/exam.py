@@ -45,14 +45,18 @@ class Exam:
         numeric = numeric_parity(
             self.reference.outputs, found, noise=self.noise, subject=self.subject, inputs=self.cases.described
         )
-        if self.decides is None or self.decides.output not in found[self.cases.main]:
+        if self.decides is None:
             return (numeric,)
         try:
-            decided = self.decides.apply(found[self.cases.main])
-        except DataMismatchError:  # another form than the source's, which numeric parity has named
+            decided = self.decides.apply(self.cases.main_rows(found))
+        except (
+            DataMismatchError,
+            KeyError,
+            ValueError,
+        ):  # another form than the source's: numeric parity named it
             return (numeric,)
         decisions = decision_parity(
-            self.decides.apply(self.reference.outputs[self.cases.main]),
+            self.decides.apply(self.cases.main_rows(self.reference.outputs)),
             decided,
             numeric=numeric.result,
             tolerance=self.noise.tolerance(self.decides.output),
@@ -66,7 +70,8 @@ class Exam:
 
     def golden(self) -> Golden:
         """Some of the rows, real ones where there are, with the framework's answers and the tolerances."""
-        inputs, outputs = self.cases.inputs[self.cases.main], self.reference.outputs[self.cases.main]
+        inputs = self.cases.main_rows(self.cases.inputs)
+        outputs = self.cases.main_rows(self.reference.outputs)
         rows = len(next(iter(inputs.values())))
         row_bytes = max(1, sum(array.nbytes for array in (*inputs.values(), *outputs.values())) // rows)
         count = min(rows, _GOLDEN_ROWS, max(4, _GOLDEN_BYTES // row_bytes))
@@ -110,7 +115,7 @@ def _ask(subject: Subject, cases: Cases, observer: Observer) -> tuple[Cases, Ref
 def _decision_rule(subject: Subject, cases: Cases, reference: Reference) -> DecisionRule | None:
     has_labels = subject.dataset is not None and subject.dataset.labels is not None
     try:
-        rule = choose_rule(reference.outputs[cases.main], reference.signature)
+        rule = choose_rule(cases.main_rows(reference.outputs), reference.signature)
     except (UsageError, DataMismatchError):
         return None
     # One value a row may as well be a regression; only labels tell.

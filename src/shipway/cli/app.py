@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import click
 import typer
 
 from shipway import __version__
@@ -44,21 +43,22 @@ for module in (deploy, export, inspect, evaluate, serve, check, doctor):
     app.command(module.NAME, short_help=module.SUMMARY)(module.command)
 
 
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""Click's, by way of a class that Typer exports: newer Typers carry a Click of their own, older ones the real."""
+
+
 def run(arguments: list[str]) -> int:
     """Runs one command line; gives the exit code."""
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="shipway", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return USAGE
-    except click.ClickException as error:
+    except _UsageError as error:
         # Click's own words and form for a person; the document, when it was asked for, from here.
         if "--json" in arguments:
-            report(True, "usage.invalid", error.format_message(), "See: shipway COMMAND --help")
+            report(True, "usage.invalid", error.format_message(), "See: shipway COMMAND --help")  # type: ignore[attr-defined]
         else:
-            error.show()
+            error.show()  # type: ignore[attr-defined]
         return USAGE
-    except click.exceptions.Abort:
+    except typer.Abort:
         return INTERRUPTED
     return code if isinstance(code, int) else FINE
