@@ -1,0 +1,71 @@
+# The toolbox. Needs make and a Python from 3.11 to 3.13; everything else is installed into .venv on first use.
+# Variables: PYTHON=/path/to/python3 (which Python makes the environment), ONCE=1 (the demo stops after the
+# check), TORCH=... (the torch that tests install), ARGS=... (passed on to pytest and the benchmark).
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?=
+ONCE ?=
+ARGS ?=
+# Pinned, because an unpinned torch moves the exporter that the torch way of the Keras ladder stands on.
+TORCH ?= torch==2.13.0
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: help demo test lint format example-guide-cnn benchmark test-heavy clean
+
+help: ## show this list
+	@echo "make TARGET; the first use of a target installs what it needs into $(VENV)"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.installed-demo ## train a small CNN, deploy it, ask it one digit; ONCE=1 stops after the check
+	@$(BIN)/python examples/digits/demo.py $(if $(filter-out 0 no false,$(ONCE)),--once)
+
+test: lint ## ruff, mypy --strict, pytest (all but the heavy tests)
+	$(BIN)/python -m pytest -m "not heavy" $(ARGS)
+
+lint: $(VENV)/.installed-test ## ruff check, ruff format --check, mypy --strict
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+format: $(VENV)/.installed-test ## let ruff rewrite what it can
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+example-guide-cnn: $(VENV)/.installed-benchmark ## train the 191-million-parameter guide CNN and deploy it (8 GB of memory)
+	@$(BIN)/python examples/guide_cnn/run.py $(ARGS)
+
+benchmark: $(VENV)/.installed-benchmark ## CPU per request, requests per second, p50 and p99 beside FastAPI and a raw loop
+	$(BIN)/python benchmarks/serving.py $(ARGS)
+
+test-heavy: $(VENV)/.installed-benchmark ## the tests that take minutes each
+	$(BIN)/python -m pytest -m heavy $(ARGS)
+
+clean: ## remove the environment, caches and everything that was built
+	rm -rf $(VENV) build dist .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests examples benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --group needs pip 25.1; a new environment has the older pip that came with Python.
+$(VENV)/.ready:
+	@python=$$(sh scripts/find_python.sh "$(PYTHON)") && \
+	    echo "Making $(VENV) with $$python" && "$$python" -m venv $(VENV)
+	@$(PIP) install --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.installed-demo: pyproject.toml | $(VENV)/.ready
+	@echo "Installing Shipway, Keras and TensorFlow into $(VENV), once (2 GB on disk) ..."
+	@$(PIP) install --editable ".[keras]"
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(VENV)/.ready
+	@echo "Installing Shipway, Keras, TensorFlow, torch and the test tools into $(VENV), once (3 GB on disk) ..."
+	@$(PIP) install --editable ".[keras,torch]" --group test "$(TORCH)"
+	@touch $@ $(VENV)/.installed-demo
+
+$(VENV)/.installed-benchmark: pyproject.toml | $(VENV)/.installed-test
+	@$(PIP) install --group benchmark
+	@touch $@
