@@ -23,5 +23,7 @@ def keras_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "CUDA_VISIBLE_DEVICES": "-1",
     }
-    subprocess.run([sys.executable, str(_BUILD), str(folder)], check=True, env=environment, timeout=120)
+    subprocess.run(
+        [sys.executable, str(_BUILD), str(folder)], check=True, cwd=folder, env=environment, timeout=120
+    )
     return folder
