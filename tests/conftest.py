@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import onnxruntime by themselves, to compare with it
+
 _BUILD = Path(__file__).parent / "keras_models.py"
 
 

@@ -45,6 +45,8 @@ class Exam:
         numeric = numeric_parity(
             self.reference.outputs, found, noise=self.noise, subject=self.subject, inputs=self.cases.described
         )
+        if not self.cases.has_data:
+            numeric = replace(numeric, reason=f"{numeric.reason}; on generated inputs, no data was given")
         if self.decides is None:
             return (numeric,)
         try:

@@ -43,9 +43,10 @@ def answer(model: Model, cases: Mapping[str, Mapping[str, Any]], out: Path) -> d
     if cases and model.fixed_batch() is None:
         inputs = read_tensors(model, cases[largest])
         files["repeated"][largest] = _repeat(model, inputs, out)
-        precise = _precise(model, {name: array[:_PRECISE_ROWS] for name, array in inputs.items()})
-        if precise is not None:
-            files["precise"][largest] = _write(out / "precise.npz", precise)
+        # Edges too, where a net may cancel far more than on the rows that it was trained for.
+        chosen = {case: read_tensors(model, cases[case]) for case in {largest, "edge"} & set(cases)}
+        for number, (case, found) in enumerate(_precise(model, chosen).items()):
+            files["precise"][case] = _write(out / f"precise-{number}.npz", found)
     return files
 
 
@@ -55,24 +56,25 @@ def _repeat(model: Model, inputs: Arrays, out: Path) -> str:
     return _write(out / "repeated.npz", _predict(model, few, 1))
 
 
-def _precise(model: Model, inputs: Arrays) -> Arrays | None:
-    """The answers of a float64 twin; None where there can be none (mixed precision, a layer without float64).
+def _precise(model: Model, cases: Mapping[str, Arrays]) -> dict[str, Arrays]:
+    """A float64 twin's answers by case; none where there can be none (mixed precision, a layer without float64).
 
     On TensorFlow only: on torch, Keras 3.15's Dense gives float64 arrays of float32 values (measured: 7e-8 off).
     """
     keras = model.keras
     if model.backend != "tensorflow":
-        return None
+        return {}
     if model.model.count_params() > _PRECISE_PARAMETERS or not _is_plain_float32(model.model):
-        return None
+        return {}
     progress("computing in float64")
     keras.config.set_floatx("float64")
     try:
         twin = Model(keras, _float64_twin(keras, model.model), model.backend)
-        return _predict(twin, inputs, _batch_rows(inputs))
+        few = {c: {name: a[:_PRECISE_ROWS] for name, a in inputs.items()} for c, inputs in cases.items()}
+        return {case: _predict(twin, inputs, _batch_rows(inputs)) for case, inputs in few.items()}
     except Exception:  # noqa: BLE001 - any layer may refuse float64; the row-by-row answers still stand
         traceback.print_exc()
-        return None
+        return {}
     finally:
         keras.config.set_floatx("float32")
 

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol V2 over HTTP/1.1: bytes to requests, answers to bytes, and no decisions."""

@@ -1,0 +1,103 @@
+"""One request and its answer, in the order of its connection."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import msgspec
+
+from shipway.errors import ShipwayError
+from shipway.server.batching import Job
+from shipway.server.http.connections import Connections
+from shipway.server.http.statuses import PHRASES, RETRY_AFTER_SECONDS, status_of
+
+JSON: Final = b"application/json"
+OCTETS: Final = b"application/octet-stream"
+SHORT_BYTES: Final = 512
+"""Shorter answers are never compressed: they fit in one packet as they are."""
+_HEADS = {
+    (status, kind): b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: "
+    % (status, phrase.encode(), kind)
+    for status, phrase in PHRASES.items()
+    for kind in (JSON, OCTETS)
+}
+
+
+class Line(Protocol):
+    """The connection, as far as an answer needs it."""
+
+    connections: Connections
+    exchanges: deque[Exchange]
+    """Requests whose answers are owed, in their order."""
+
+    def flush(self) -> None:
+        """Sends every answer whose turn it is."""
+        ...
+
+    def compress(self, exchange: Exchange, body: bytes, then: Callable[[bytes, bytes], None]) -> None:
+        """Calls `then` with the body in a coding that the client accepts, and the header that names it."""
+        ...
+
+
+class Exchange:
+    """A complete request; `answer` or `fail` is called once, then or later."""
+
+    __slots__ = ("body", "headers", "is_http_10", "is_last", "job", "line", "method", "payload", "target")
+
+    def __init__(
+        self,
+        line: Line,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        *,
+        is_last: bool,
+    ) -> None:
+        self.line = line
+        self.method = method
+        self.target = target
+        self.headers = headers
+        """Names in lower case."""
+        self.body = body
+        self.is_last = is_last
+        """The connection ends with this answer."""
+        self.is_http_10 = False
+        self.payload: bytes | None = None
+        """The answer's bytes, head and body, once they are there."""
+        self.job: Job | None = None
+        """What runs for it; dropped when the client goes away."""
+
+    def answer(self, status: int, body: bytes, *, kind: bytes = JSON, headers: bytes = b"") -> None:
+        """Sends the answer when its turn comes. `headers` are whole lines with their line ends."""
+        self.job = None
+        if b"accept-encoding" in self.headers and len(body) >= SHORT_BYTES:
+            self.line.compress(
+                self, body, lambda coded, header: self._finish(status, coded, kind, headers + header)
+            )
+        else:
+            self._finish(status, body, kind, headers)
+
+    def fail(self, error: ShipwayError, *, headers: bytes = b"") -> None:
+        """Sends `{"error": …}` with the status that the error has."""
+        status = status_of(error)
+        if status in RETRY_AFTER_SECONDS:
+            headers += b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS[status]
+        text = f"{error.message} {error.hint}".rstrip()
+        self.answer(status, msgspec.json.encode({"error": text, "code": error.code}), headers=headers)
+
+    def _finish(self, status: int, body: bytes, kind: bytes, headers: bytes) -> None:
+        line = self.line
+        connections = line.connections
+        # A drain ends a connection with the last answer that it owes.
+        if self.is_last or (connections.is_draining and line.exchanges[-1] is self):
+            self.is_last = True
+            headers += b"Connection: close\r\n"
+        elif self.is_http_10:
+            headers += b"Connection: keep-alive\r\n"
+        head = _HEADS[status, kind]
+        shown = b"" if self.method == b"HEAD" else body
+        self.payload = b"%b%d\r\n%b%b\r\n%b" % (head, len(body), connections.date_line, headers, shown)
+        line.flush()

@@ -1,0 +1,98 @@
+"""The listening socket: bound before anything is loaded, and closed without losing who already knocked."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+
+from shipway.errors import PermissionDeniedError, PortInUseError, UsageError
+
+BACKLOG = 1024
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound and listening TCP socket. Raises `PortInUseError`, `PermissionDeniedError`, `UsageError`."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise UsageError(
+            f"Cannot listen on {host!r} port {port}: {error}.",
+            hint="Use an address of this machine, as 127.0.0.1.",
+        ) from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        # Without it a restarted server finds its port taken for a minute by connections that have ended.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise _explain(error, host, port) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _explain(
+    error: OSError | OverflowError, host: str, port: int
+) -> PortInUseError | PermissionDeniedError | UsageError:
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EADDRINUSE:
+        return PortInUseError(
+            f"Port {port} on {host} is taken by another program.",
+            hint="Choose another with --port, or --port 0 for any free one.",
+        )
+    if number in (errno.EACCES, errno.EPERM):
+        return PermissionDeniedError(
+            f"This user may not listen on port {port}.", hint="Choose a port from 1024 on with --port."
+        )
+    return UsageError(
+        f"Cannot listen on {host!r} port {port}: {error}.",
+        hint="Use an address of this machine, as 127.0.0.1.",
+    )
+
+
+def address_of(listener: socket.socket) -> str:
+    """`http://host:port`, as a client on this machine reaches it."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Listener:
+    """Hands each connection to a protocol until `stop`."""
+
+    def __init__(self, listener: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
+        self.url = address_of(listener)
+        self._socket = listener
+        self._make = make
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Accepts from now on."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._make, sock=self._socket, backlog=BACKLOG)
+
+    async def stop(self) -> None:
+        """Accepts no more, but for those whose connection the kernel has made already.
+
+        Closing a socket resets what waits in its backlog; those clients have sent their requests. So they are
+        taken first, through a second descriptor that stays open while the loop lets go of its own.
+        """
+        assert self._server is not None
+        loop = asyncio.get_running_loop()
+        with socket.socket(fileno=os.dup(self._socket.fileno())) as waiting:
+            self._server.close()
+            accepted: list[socket.socket] = []
+            while True:
+                try:
+                    accepted.append(waiting.accept()[0])
+                except OSError:  # nobody waits any more, or no descriptor is left
+                    break
+        for connection in accepted:
+            connection.setblocking(False)
+            await loop.connect_accepted_socket(self._make, connection)

@@ -1,0 +1,116 @@
+"""Ready means proven here: a version answers its golden samples on this machine before it answers anyone else.
+
+Alone and in a batch, through the same check, queue, batcher and session that requests go through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from shipway.bundle.evidence import Result
+from shipway.bundle.golden import Golden, judge_golden
+from shipway.errors import ShipwayError
+from shipway.server.batching import Outcome
+from shipway.server.model import ServedModel
+from shipway.types import Array, Signature
+
+ALONE = 3
+"""So many samples are asked one by one; all of them then come in one turn of the loop."""
+
+
+async def prove(model: ServedModel) -> None:
+    """Makes the model ready, or refuses it with the reason."""
+    problem = _contract_problem(model) or await _golden_problem(model)
+    if problem:
+        model.refuse(problem)
+    else:
+        model.accept()
+
+
+def _contract_problem(model: ServedModel) -> str | None:
+    """The file must have the tensors that the bundle promises, by name and dtype."""
+    sides = (
+        ("inputs", model.card.signature.inputs, model.file_signature.inputs),
+        ("outputs", model.card.signature.outputs, model.file_signature.outputs),
+    )
+    for side, promised, found in sides:
+        if {(spec.name, spec.dtype) for spec in promised} != {(spec.name, spec.dtype) for spec in found}:
+            return (
+                f"the bundle promises the {side} {', '.join(f'{spec.name} {spec}' for spec in promised)}; "
+                f"the file has {', '.join(f'{spec.name} {spec}' for spec in found)}"
+            )
+    return None
+
+
+async def _golden_problem(model: ServedModel) -> str | None:
+    golden = model.golden
+    if golden is None:
+        return "its bundle holds no golden samples, so nothing shows that it answers as trained"
+    step = rows_per_request(model.card.signature)
+    alone = min(ALONE * step, golden.count)
+    for subject, sample, at_once in (
+        ("alone", golden.take(slice(0, alone)), False),
+        ("in a batch", golden, True),
+    ):
+        try:
+            answers = await _ask(model, sample, step, at_once=at_once)
+        except ShipwayError as error:
+            return f"golden samples {subject}: {error.message}"
+        verdict = judge_golden(sample, answers, subject=f"served {subject}")
+        if verdict.result is not Result.PASS:
+            return f"golden samples {subject}: {verdict.reason}"
+    return None
+
+
+def rows_per_request(signature: Signature) -> int:
+    """1 with a free batch axis; otherwise the fixed first size that all inputs share, or 1 without one."""
+    firsts = {spec.shape[0] if spec.shape else None for spec in signature.inputs}
+    first = firsts.pop() if len(firsts) == 1 else None
+    return first if isinstance(first, int) and first > 0 else 1
+
+
+async def _ask(model: ServedModel, golden: Golden, step: int, *, at_once: bool) -> dict[str, Array]:
+    """The served answers to all samples, `step` rows a request. Raises what a request would get."""
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.Future[Mapping[str, Array]]] = []
+    for start in range(0, golden.count, step):
+        answer: asyncio.Future[Mapping[str, Array]] = loop.create_future()
+        request = {name: _rows(array, start, step) for name, array in golden.inputs.items()}
+        model.submit(request, _setter(answer))
+        waiting.append(answer)
+        if not at_once:
+            await asyncio.wait([answer])
+    answers = await asyncio.gather(*waiting)
+    return {
+        name: _as_stored(np.concatenate([answer[name] for answer in answers])[: golden.count])
+        for name in golden.outputs
+    }
+
+
+def _rows(array: Array, start: int, step: int) -> Array:
+    """`step` rows from `start` on; where the samples end, the last one again (a fixed batch must be full)."""
+    rows = array[start : start + step]
+    missing = step - len(rows)
+    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing else rows
+
+
+def _as_stored(array: Array) -> Array:
+    """Strings as bytes, as golden samples hold them; runtimes answer text."""
+    if array.dtype.kind not in "OSU":
+        return array
+    values = np.empty(array.size, dtype=object)
+    values[:] = [item.encode() if isinstance(item, str) else item for item in array.ravel().tolist()]
+    return values.reshape(array.shape)
+
+
+def _setter(future: asyncio.Future[Mapping[str, Array]]) -> Callable[[Outcome], None]:
+    def done(outcome: Outcome) -> None:
+        if isinstance(outcome, ShipwayError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    return done

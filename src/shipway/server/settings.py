@@ -1,0 +1,72 @@
+"""What an operator can set: one frozen value, and the only place in the server that reads the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from shipway.errors import UsageError
+
+PREFIX = "SHIPWAY_SERVER_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """Limits are named in the errors that they cause. Variables: `SHIPWAY_SERVER_` + the field in capitals."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    """0: any free port."""
+    max_head_bytes: int = 32 * 2**10
+    """Request line and headers together."""
+    max_body_bytes: int = 128 * 2**20
+    """As sent, and once more after decompression."""
+    max_connections: int = 4096
+    max_pipelined: int = 64
+    """Requests of one connection that may wait for their answers; further ones are read later."""
+    head_seconds: float = 10.0
+    """A started request's line and headers must be complete within this time."""
+    body_seconds: float = 120.0
+    """And its body within this one."""
+    idle_seconds: float = 75.0
+    """An idle connection is closed after this time."""
+    send_seconds: float = 60.0
+    """A client that does not take its answer for this time is cut off."""
+    batching: bool = True
+    """False: every request runs by itself, for those who need answers equal to the last bit."""
+    max_batch_rows: int = 32
+    """Requests are joined up to this many rows; a single larger request runs whole."""
+    max_queue_rows: int = 4096
+    """Rows that may wait per model; an idle model takes one request of any size."""
+    inline_seconds: float = 0.001
+    """A run measured to take longer than this goes to a thread, so that it does not block the event loop."""
+    compress_min_bytes: int = 1024
+    """Smaller answers are sent as they are, whatever the client accepts."""
+    drain_seconds: float = 30.0
+    """What was accepted is answered within this time after SIGTERM."""
+    drain_idle_seconds: float = 0.5
+    """After SIGTERM, a connection on which nothing is under way is closed after this time."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """The defaults, changed by the variables that are set. Raises `UsageError` for a bad value."""
+        given: dict[str, Any] = {}
+        for field in fields(cls):
+            name = PREFIX + field.name.upper()
+            if name in environment:
+                given[field.name] = _parse(name, environment[name], type(field.default))
+        return cls(**given)
+
+
+def _parse(name: str, text: str, kind: type) -> object:
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
+        value: object = kind(text)
+    except (KeyError, ValueError) as error:
+        expected = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "text")
+        raise UsageError(f"{name}: expected {expected}, found {text!r}.") from error
+    if isinstance(value, int | float) and not value >= 0:
+        raise UsageError(f"{name}: expected 0 or more, found {text!r}.")
+    return value

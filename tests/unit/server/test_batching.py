@@ -1,0 +1,191 @@
+"""The rules of turn-batching, without a loop."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipway.errors import OverloadedError
+from shipway.server.batching import Batcher, Job, RunTimes, State
+
+FAST, SLOW = 1e-5, 0.1
+
+
+def job(rows=1, *, group=None, elements=None):
+    return Job({"x": np.zeros((rows, 4))}, lambda _: None, rows, elements or rows * 4, group)
+
+
+def batcher(*, seconds=FAST, can_batch=True, most=32, queue=100, measured=(4, 128)):
+    made = Batcher(can_batch=can_batch, max_batch_rows=most, max_queue_rows=queue, inline_seconds=0.001)
+    for elements in measured:
+        made.times.record(elements, seconds)
+    return made
+
+
+def arrive(made, *jobs):
+    return [made.arrive(one) for one in jobs]
+
+
+def test_one_turn_is_one_batch():
+    made, jobs = batcher(), [job(), job(2), job()]
+    assert arrive(made, *jobs) == [True, False, False]  # one end of turn is asked for
+    plan = made.end_turn()
+    assert (plan.runs, plan.is_inline) == ([jobs], True)
+    assert not made.finish_inline()
+    assert made.is_idle
+
+
+def test_nothing_measured_goes_to_the_thread():
+    made = batcher(measured=())
+    arrive(made, job())
+    assert not made.end_turn().is_inline
+
+
+def test_a_slow_model_goes_to_the_thread_and_collects_meanwhile():
+    made, first, later = batcher(seconds=SLOW), job(), [job(), job(3)]
+    arrive(made, first)
+    assert made.end_turn().runs == [[first]]
+    assert arrive(made, *later) == [False, False]
+    assert made.state is State.BUSY
+    assert made.finish_thread()
+    assert made.end_turn().runs == [later]
+    assert not made.finish_thread()
+    assert made.is_idle
+
+
+def test_batches_end_at_their_rows():
+    made, jobs = batcher(most=4), [job(3), job(2), job(2), job(9), job()]
+    arrive(made, *jobs)
+    found = []
+    while not made.is_idle:
+        found += made.end_turn().runs
+        made.finish_inline()
+    assert found == [[jobs[0]], [jobs[1], jobs[2]], [jobs[3]], [jobs[4]]]
+
+
+def test_shapes_are_not_mixed():
+    made, jobs = batcher(), [job(group="a"), job(group="a"), job(group="b")]
+    arrive(made, *jobs)
+    assert made.end_turn().runs == [jobs[:2]]
+    assert made.finish_inline()
+    assert made.end_turn().runs == [jobs[2:]]
+
+
+def test_without_a_batch_axis_each_runs_alone():
+    made, jobs = batcher(can_batch=False), [job(), job(), job()]
+    arrive(made, *jobs)
+    assert made.end_turn().runs == [[one] for one in jobs]
+
+
+def test_a_run_on_the_loop_stays_within_its_time():
+    """16 rows of 784 take 0.7 ms, 32 would take 1.4: the loop must look at its sockets in between."""
+    made = batcher(seconds=0.0007, measured=(16 * 784,))
+    arrive(made, *(job(elements=784) for _ in range(32)))
+    plan = made.end_turn()
+    assert plan.is_inline
+    assert sum(one.elements for one in plan.runs[0]) < 2**14
+    assert made.finish_inline()
+
+
+def test_runs_one_by_one_share_the_time_of_a_turn():
+    made = batcher(seconds=0.0004, can_batch=False, measured=(1000,))
+    arrive(made, *(job(elements=1000) for _ in range(10)))
+    plan = made.end_turn()
+    assert plan.is_inline
+    assert 1 <= len(plan.runs) < 10
+
+
+def test_a_large_request_among_small_ones_goes_to_the_thread():
+    made = batcher(seconds=0.0009, measured=(1000,))
+    arrive(made, job(elements=900), job(8, elements=50_000))
+    assert made.end_turn().is_inline
+    assert made.finish_inline()
+    assert not made.end_turn().is_inline
+
+
+def test_the_queue_is_bounded_by_rows():
+    made = batcher(queue=10)
+    arrive(made, job(6), job(4))
+    with pytest.raises(OverloadedError, match="max_queue_rows is 10"):
+        made.arrive(job())
+    made.end_turn()
+    made.finish_inline()
+    made.arrive(job())
+
+
+def test_an_empty_queue_takes_a_request_of_any_size():
+    made = batcher(queue=10)
+    made.arrive(job(500))
+    assert made.end_turn().runs[0][0].rows == 500
+
+
+def test_dropped_jobs_do_not_run():
+    made, jobs = batcher(), [job(2), job(3), job(4)]
+    arrive(made, *jobs)
+    jobs[0].is_dropped = jobs[1].is_dropped = True
+    assert made.end_turn().runs == [[jobs[2]]]
+    assert made.waiting_rows == 0
+
+
+def test_all_dropped_is_idle():
+    made, only = batcher(), job()
+    made.arrive(only)
+    only.is_dropped = True
+    assert made.end_turn() is None
+    assert made.is_idle
+    assert made.arrive(job())
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from("ab"), st.booleans()), max_size=40),
+    st.booleans(),
+    st.sampled_from([FAST, 0.0005, SLOW]),
+)
+def test_every_job_runs_once_in_order_and_within_limits(given_jobs, can_batch, seconds):
+    made = batcher(seconds=seconds, can_batch=can_batch, queue=10**6)
+    jobs = [job(rows, group=group, elements=rows * 4) for rows, group, _ in given_jobs]
+    arrive(made, *jobs)
+    for one, (_, _, is_dropped) in zip(jobs, given_jobs, strict=True):
+        one.is_dropped = is_dropped
+    ran = []
+    while not made.is_idle:
+        plan = made.end_turn()
+        if plan is None:
+            break
+        for run in plan.runs:
+            assert len({one.group for one in run}) == 1
+            assert len(run) == 1 or (can_batch and sum(one.rows for one in run) <= 32)
+            ran += run
+        (made.finish_inline if plan.is_inline else made.finish_thread)()
+    assert ran == [one for one in jobs if not one.is_dropped]
+    assert made.waiting_rows == 0
+
+
+class TestRunTimes:
+    def test_a_slow_first_run_is_soon_forgotten(self):
+        times = RunTimes(0.001)
+        times.record(4, 0.015)
+        assert times.inline_elements == 0
+        for _ in range(12):
+            times.record(4, 1e-5)
+        assert times.inline_elements >= 4 * 16
+
+    def test_one_hiccup_does_not_send_it_to_the_thread(self):
+        times = RunTimes(0.001)
+        for _ in range(20):
+            times.record(4, 1e-5)
+        times.record(4, 0.01)
+        assert times.inline_elements >= 4
+
+    def test_a_model_that_turned_slow_goes_there(self):
+        times = RunTimes(0.001)
+        times.record(4, 1e-5)
+        for _ in range(3):
+            times.record(4, 0.1)
+        assert times.inline_elements < 4
+
+    def test_larger_inputs_are_expected_to_cost_in_proportion(self):
+        times = RunTimes(0.001)
+        times.record(1000, 0.0002)
+        assert times.expect((1000).bit_length() + 2) == pytest.approx(0.0008)
+        assert 2000 <= times.inline_elements < 8000

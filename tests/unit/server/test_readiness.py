@@ -1,0 +1,114 @@
+"""Ready means proven: alone, in a batch, on this machine."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from served import bundles, models
+from shipway.server.loading import load_all
+from shipway.server.model import State
+from shipway.server.readiness import rows_per_request
+from shipway.server.service import Service
+from shipway.server.settings import ServerSettings
+from shipway.types import DType, Signature, TensorSpec
+
+
+def prove(folder, made, golden, **settings):
+    """State and reason after loading."""
+    bundle = bundles.write_bundle(folder, made, golden)
+
+    async def run():
+        service = Service()
+        service.begin_loading(1)
+        await load_all([bundle.path], service, ServerSettings(**settings))
+        model = service.find("tiny")
+        found = model.state, model.reason
+        await service.close()
+        return found
+
+    return asyncio.run(run())
+
+
+def test_answers_as_trained_is_ready(tmp_path):
+    made = models.mlp()
+    assert prove(tmp_path, made, bundles.golden_of(made, {"x": bundles.rows(16, 4)})) == (State.READY, "")
+
+
+def test_other_outputs_are_refused_with_figures(tmp_path):
+    made = models.mlp()
+    golden = bundles.golden_of(made, {"x": bundles.rows(16, 4)})
+    golden.outputs["y"][1] += 0.01
+    state, reason = prove(tmp_path, made, golden)
+    assert state is State.REFUSED
+    assert "golden samples alone: output 'y' differs" in reason
+    assert "sample 1" in reason
+
+
+def test_other_weights_are_refused(tmp_path):
+    golden = bundles.golden_of(models.mlp(), {"x": bundles.rows(16, 4)})
+    assert prove(tmp_path, models.mlp(seed=1), golden)[0] is State.REFUSED
+
+
+def test_a_model_that_is_right_alone_and_wrong_in_a_batch_is_refused(tmp_path):
+    """triton#808: some models answer otherwise in company."""
+    made, x = models.mixing_rows(), bundles.rows(8, 2)
+    alone = np.concatenate([bundles.reference(made, {"x": x[i : i + 1]})["y"] for i in range(8)])
+    golden = bundles.golden_of(made, {"x": x}, outputs={"y": alone})
+    state, reason = prove(tmp_path, made, golden)
+    assert state is State.REFUSED
+    assert reason.startswith("golden samples in a batch")
+
+
+def test_the_same_model_is_right_without_batching(tmp_path):
+    made, x = models.mixing_rows(), bundles.rows(8, 2)
+    alone = np.concatenate([bundles.reference(made, {"x": x[i : i + 1]})["y"] for i in range(8)])
+    golden = bundles.golden_of(made, {"x": x}, outputs={"y": alone})
+    assert prove(tmp_path, made, golden, batching=False)[0] is State.READY
+
+
+def test_no_samples_no_proof(tmp_path):
+    state, reason = prove(tmp_path, models.mlp(), None)
+    assert state is State.REFUSED
+    assert "no golden samples" in reason
+
+
+def test_samples_that_the_model_cannot_take(tmp_path):
+    made = models.mlp()
+    golden = bundles.golden_of(made, {"x": bundles.rows(4, 4)})
+    wider = bundles.Golden({"x": bundles.rows(4, 5)}, golden.outputs, golden.tolerances, "data")
+    state, reason = prove(tmp_path, made, wider)
+    assert state is State.REFUSED
+    assert "axis 1 is 5" in reason
+
+
+@pytest.mark.parametrize("count", [6, 7])
+def test_a_fixed_batch_is_filled_up(tmp_path, count):
+    made, x = models.mlp(batch=2), bundles.rows(count, 4)
+    golden = bundles.golden_of(made, {"x": x}, outputs=bundles.reference(models.mlp(), {"x": x}))
+    assert prove(tmp_path, made, golden) == (State.READY, "")
+
+
+def test_strings_are_compared_as_text(tmp_path):
+    made = models.identity(TensorProto.STRING)
+    values = np.array([["a", "ü"], ["", "long text"]], dtype=object)
+    golden = bundles.golden_of(made, {"x": values}, outputs={"y": values})
+    assert prove(tmp_path, made, golden) == (State.READY, "")
+
+
+def test_a_long_set_is_proven_whole(tmp_path):
+    """More samples than a batch has rows; the last one is the wrong one."""
+    made = models.mlp()
+    golden = bundles.golden_of(made, {"x": bundles.rows(100, 4)})
+    golden.outputs["y"][99] += 0.1
+    assert "sample 99" in prove(tmp_path, made, golden)[1]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [([("batch", 4)], 1), ([(1, 4)], 1), ([(8, 4)], 8), ([(8, 4), (2, 4)], 1), ([()], 1)],
+)
+def test_rows_per_request(shapes, expected):
+    specs = tuple(TensorSpec(f"x{i}", DType.FP32, shape) for i, shape in enumerate(shapes))
+    assert rows_per_request(Signature(specs, specs)) == expected
