@@ -174,7 +174,7 @@ def show_prediction(url: str, folder: Path) -> None:
     print(draw(image, probabilities))
     digit = int(probabilities.argmax())
     answer = f"The endpoint says {bold(str(digit))}, the label {label}"
-    print(f"\n  {answer}; it took {milliseconds:.1f} ms.")
+    print(f"\n  {answer}; it took {milliseconds:.1f} ms.", flush=True)
 
 
 def try_curl(command: str) -> None:
@@ -185,7 +185,7 @@ def try_curl(command: str) -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20, check=False)
     if done.returncode != 0 or "outputs" not in done.stdout:
         raise SystemExit(f"The curl line failed ({done.returncode}): {done.stderr or done.stdout}")
-    print("  The curl line above was pasted into a shell and answered as well.")
+    print("  The curl line above was pasted into a shell and answered as well.", flush=True)
 
 
 def main() -> int:

@@ -10,9 +10,10 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import numpy as np
 
@@ -20,28 +21,28 @@ from shipway.errors import EndpointAnswerError, EndpointUnreachableError, UsageE
 from shipway.types import Array, Dim, DType, Signature, Tensors, TensorSpec
 
 _HEADER = "Inference-Header-Content-Length"
+_PIECE_BYTES = 2**20
+"""http.client takes the memory that a Content-Length claims at once; read in pieces, a false claim costs none."""
+_LARGEST_REPLY_BYTES = 2**31
+_NOT_V2 = "Check that the address is that of a V2 (Open Inference Protocol) server."
+_MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What JSON of any other form than the protocol's raises while it is read, numbers out of range included."""
 
 
 class Endpoint:
     """One model of a live service. One connection, kept open; not for several threads at once."""
 
     def __init__(self, url: str, model: str | None = None, *, timeout_seconds: float = 60.0) -> None:
-        """`url` is the server's address (`http://127.0.0.1:8080`) or that of one model on it.
+        """`url` is the server's address (`http://127.0.0.1:8080`) or that of one model, or version, on it.
 
-        Nothing is asked before the first use. Raises `UsageError` for what is no HTTP address.
+        `model` is asked where the address names none. Nothing is asked before the first use. Raises
+        `UsageError` for what is no HTTP address.
         """
-        parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
-            raise UsageError(
-                f"{url!r} is not an address that can be asked.",
-                hint="Give it as http://HOST:PORT, without a path.",
-            )
-        self.url = f"http://{parts.netloc}"
-        self._prefix, self._model = _split_path(parts.path)
-        self._model = model or self._model
-        self._connection = http.client.HTTPConnection(
-            parts.hostname, parts.port or 80, timeout=timeout_seconds
-        )
+        host, port, netloc, path = _split_url(url)
+        self.url = f"http://{netloc}"
+        self._prefix, named, self._version = _split_path(path)
+        self._model = named or model
+        self._connection = http.client.HTTPConnection(host, port, timeout=timeout_seconds)
         self._signature: Signature | None = None
         self._metadata: dict[str, Any] | None = None
 
@@ -71,7 +72,7 @@ class Endpoint:
     def metadata(self) -> dict[str, Any]:
         """The model's metadata as the server gives it. Raises `EndpointError`."""
         if self._metadata is None:
-            self._metadata = self._get_json(f"{self._prefix}/v2/models/{quote(self.model, safe='')}")
+            self._metadata = self._get_json(self._model_path)
         return self._metadata
 
     @property
@@ -83,17 +84,22 @@ class Endpoint:
                     inputs=tuple(_spec(item) for item in self.metadata["inputs"]),
                     outputs=tuple(_spec(item) for item in self.metadata["outputs"]),
                 )
-            except (KeyError, TypeError, ValueError) as error:
+            except _MALFORMED as error:
                 raise EndpointAnswerError(
                     f"{self.url}: the metadata of {self.model!r} is not as the protocol has it: {error!r}.",
-                    hint="Check that the address is that of a V2 (Open Inference Protocol) server.",
+                    hint=_NOT_V2,
                 ) from error
         return self._signature
 
     @property
     def infer_path(self) -> str:
         """The path that inference requests go to."""
-        return f"{self._prefix}/v2/models/{quote(self.model, safe='')}/infer"
+        return f"{self._model_path}/infer"
+
+    @property
+    def _model_path(self) -> str:
+        version = "" if self._version is None else f"/versions/{quote(self._version, safe='')}"
+        return f"{self._prefix}/v2/models/{quote(self.model, safe='')}{version}"
 
     def is_ready(self) -> bool:
         """True when the server says that it is ready. Raises `EndpointUnreachableError`."""
@@ -134,10 +140,20 @@ class Endpoint:
             raise EndpointAnswerError(
                 f"{self.url} refused an inference request to {self.model!r} with status {status}: "
                 f"{_error_text(reply)}.",
-                hint="See the server's log; the request was made from the model's own metadata.",
+                hint=_hint_of_refusal(
+                    reply_headers, "See the server's log; the request was made from the model's own metadata."
+                ),
             )
         length = reply_headers.get(_HEADER)
-        return reply, None if length is None else int(length)
+        if length is None:
+            return reply, None
+        if not length.isdecimal() or int(length) > len(reply):
+            raise EndpointAnswerError(
+                f"{self.url}: expected in {_HEADER} how many of the reply's {len(reply)} bytes are JSON, "
+                f"found {length!r}.",
+                hint=_NOT_V2,
+            )
+        return reply, int(length)
 
     def decode(self, reply: bytes, json_length: int | None) -> dict[str, Array]:
         """The reply's outputs by name. Raises `EndpointAnswerError`."""
@@ -146,17 +162,19 @@ class Endpoint:
             rest = memoryview(reply)[json_length if json_length is not None else len(reply) :]
             outputs = {}
             for item in header["outputs"]:
-                size = item.get("parameters", {}).get("binary_data_size")
+                size = (item.get("parameters") or {}).get("binary_data_size")
                 if size is None:
-                    outputs[item["name"]] = _from_json(item)
-                else:
-                    outputs[item["name"]] = _from_bytes(item, bytes(rest[:size]))
-                    rest = rest[size:]
+                    outputs[str(item["name"])] = _from_json(item)
+                    continue
+                if not 0 <= size <= len(rest):
+                    raise ValueError(f"{item['name']} claims {size} of the {len(rest)} bytes that are left")
+                outputs[str(item["name"])] = _from_bytes(item, bytes(rest[:size]))
+                rest = rest[size:]
             return outputs
-        except (KeyError, TypeError, ValueError) as error:
+        except _MALFORMED as error:
             raise EndpointAnswerError(
                 f"{self.url}: the answer of {self.model!r} is not as the protocol has it: {error!r}.",
-                hint="Check that the address is that of a V2 (Open Inference Protocol) server.",
+                hint=_NOT_V2,
             ) from error
 
     def _only_model(self) -> str:
@@ -164,7 +182,7 @@ class Endpoint:
         status, _, body = self._ask("GET", f"{self._prefix}/")
         try:
             models = list(json.loads(body)["models"]) if status == 200 else []
-        except (ValueError, KeyError, TypeError):
+        except _MALFORMED:
             models = []
         if len(models) == 1:
             return str(models[0])
@@ -175,30 +193,29 @@ class Endpoint:
         )
 
     def _get_json(self, path: str) -> dict[str, Any]:
-        status, _, body = self._ask("GET", path)
+        status, headers, body = self._ask("GET", path)
         if status != 200:
             raise EndpointAnswerError(
                 f"{self.url}{path} answered with status {status}: {_error_text(body)}.",
-                hint="Check the address and the model's name.",
+                hint=_hint_of_refusal(headers, "Check the address and the model's name."),
             )
         try:
             value = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EndpointAnswerError(
-                f"{self.url}{path} did not answer with JSON (it begins {body[:40]!r}).",
-                hint="Check that the address is that of a V2 (Open Inference Protocol) server.",
+                f"{self.url}{path} did not answer with JSON (it begins {body[:40]!r}).", hint=_NOT_V2
             ) from error
         return value if isinstance(value, dict) else {}
 
     def _ask(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, dict[str, str], bytes]:
+    ) -> tuple[int, Message, bytes]:
         with self._unreachable():
             for attempt in (1, 2):
                 try:
                     self._connection.request(method, path, body=body, headers=headers or {})
                     response = self._connection.getresponse()
-                    return response.status, dict(response.headers), response.read()
+                    return response.status, response.headers, self._read(response)
                 except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                     # A kept connection may have been closed by the server in the meantime: once more, afresh.
                     self._connection.close()
@@ -206,10 +223,31 @@ class Endpoint:
                         raise
         raise AssertionError("not reached")
 
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        """The whole body. Raises `IncompleteRead`, and `EndpointAnswerError` for one that does not end."""
+        pieces, size = [], 0
+        while piece := response.read(_PIECE_BYTES):
+            pieces.append(piece)
+            size += len(piece)
+            if size > _LARGEST_REPLY_BYTES:
+                self._connection.close()
+                raise EndpointAnswerError(
+                    f"{self.url} answered with more than {_LARGEST_REPLY_BYTES} bytes.", hint=_NOT_V2
+                )
+        if response.length:  # left of what Content-Length claimed; `read` in pieces does not complain itself
+            raise http.client.IncompleteRead(b"".join(pieces), response.length)
+        return b"".join(pieces)
+
     @contextmanager
     def _unreachable(self) -> Iterator[None]:
         try:
             yield
+        except http.client.IncompleteRead as error:
+            self._connection.close()
+            missing = f", {error.expected} bytes before its end" if error.expected else ""
+            raise EndpointUnreachableError(
+                f"{self.url} broke off its answer{missing}.", hint="See the server's log."
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise EndpointUnreachableError(
@@ -218,21 +256,49 @@ class Endpoint:
             ) from error
 
 
-def _split_path(path: str) -> tuple[str, str | None]:
-    """`/prefix/v2/models/NAME` → (`/prefix`, `NAME`)."""
-    prefix, found, rest = path.rstrip("/").partition("/v2")
-    if not found:
-        return prefix, None
-    parts = rest.strip("/").split("/")
-    return prefix, parts[1] if len(parts) > 1 and parts[0] == "models" else None
+def _split_url(url: str) -> tuple[str, int, str, str]:
+    """Host, port, both as the address has them, and the path. Raises `UsageError`."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # a port above 65535, an open bracket
+        host, port = None, None
+    if not host or parts.scheme != "http" or not url.isprintable():
+        raise UsageError(
+            f"{url!r} is not an address that can be asked.",
+            hint="Give it as http://HOST:PORT, or http://HOST:PORT/v2/models/NAME.",
+        )
+    return host, port or 80, parts.netloc, parts.path
+
+
+def _split_path(path: str) -> tuple[str, str | None, str | None]:
+    """`/prefix/v2/models/NAME/versions/1` → (`/prefix`, `NAME`, `1`)."""
+    parts = path.rstrip("/").split("/")
+    if "v2" not in parts:
+        return "/".join(parts), None, None
+    at = parts.index("v2")
+    named = [unquote(part) for part in parts[at + 1 :]]
+    model = named[1] if len(named) > 1 and named[0] == "models" else None
+    version = named[3] if model and len(named) > 3 and named[2] == "versions" else None
+    return "/".join(parts[:at]), model, version
+
+
+def _hint_of_refusal(headers: Message, otherwise: str) -> str:
+    """Redirects are not followed: a check must judge the address that it was given."""
+    location = headers.get("Location")
+    return f"It points to {location}; give the address behind it." if location else otherwise
 
 
 def _spec(item: dict[str, Any]) -> TensorSpec:
     def dim(axis: int, size: int) -> Dim:
+        if type(size) is not int:
+            raise TypeError(f"a size is a whole number, found {size!r}")
         if size >= 0:
             return size
         return "batch" if axis == 0 else f"{item['name']}_{axis}"
 
+    if not isinstance(item["name"], str):
+        raise TypeError(f"a tensor's name is a string, found {item['name']!r}")
     return TensorSpec(
         name=item["name"],
         dtype=DType(item["datatype"]),
@@ -248,27 +314,50 @@ def _to_bytes(array: Array) -> bytes:
 
 
 def _from_bytes(item: dict[str, Any], blob: bytes) -> Array:
-    dtype, shape = DType(item["datatype"]), item["shape"]
-    if dtype is not DType.BYTES:
-        return (
-            np.frombuffer(blob, dtype.numpy.newbyteorder("<")).astype(dtype.numpy, copy=False).reshape(shape)
-        )
-    values, at = np.empty(math.prod(shape), dtype=object), 0
-    for index in range(values.size):
+    dtype, shape = DType(item["datatype"]), _shape(item)
+    if dtype is DType.BYTES:
+        return _strings(item["name"], blob, math.prod(shape)).reshape(shape)
+    return np.frombuffer(blob, dtype.numpy.newbyteorder("<")).astype(dtype.numpy, copy=False).reshape(shape)
+
+
+def _strings(name: str, blob: bytes, count: int) -> Array:
+    if 4 * count > len(blob):
+        raise ValueError(f"{name} claims {count} elements in {len(blob)} bytes")
+    values, at = np.empty(count, dtype=object), 0
+    for index in range(count):
         length = int.from_bytes(blob[at : at + 4], "little")
         values[index] = blob[at + 4 : at + 4 + length]
         at += 4 + length
-    return values.reshape(shape)
+        if at > len(blob):
+            raise ValueError(f"element {index} of {name} ends after the data does")
+    if at != len(blob):
+        raise ValueError(f"{count} elements of {name} end {len(blob) - at} bytes before the data does")
+    return values
 
 
 def _from_json(item: dict[str, Any]) -> Array:
-    dtype = DType(item["datatype"])
-    return np.asarray(item["data"], dtype=dtype.numpy).reshape(item["shape"])
+    dtype, shape = DType(item["datatype"]), _shape(item)
+    if dtype is DType.BYTES or dtype.is_float:
+        return np.asarray(item["data"], dtype=dtype.numpy).reshape(shape)
+    given = np.asarray(item["data"])
+    if given.size and given.dtype.kind not in ("b" if dtype is DType.BOOL else "iu"):
+        raise ValueError(f"{item['name']} is {dtype} and holds {given.ravel()[0]!r}")
+    found: Array = given.astype(dtype.numpy)
+    if not np.array_equal(found, given):
+        raise ValueError(f"{item['name']} holds numbers outside the range of {dtype}")
+    return found.reshape(shape)
+
+
+def _shape(item: dict[str, Any]) -> list[int]:
+    shape: list[int] = item["shape"]
+    if not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"{item['name']} has the shape {shape}; sizes are whole numbers from 0 on")
+    return shape
 
 
 def _error_text(body: bytes) -> str:
     try:
         value = json.loads(body)
         return str(value["error"])
-    except (ValueError, KeyError, TypeError):
+    except _MALFORMED:
         return repr(body[:200])
