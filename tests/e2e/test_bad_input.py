@@ -283,7 +283,7 @@ def processes_with(mark: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("stage", ["export", "evaluate", "bundle", "serve", "check"])
+@pytest.mark.parametrize("stage", ["export", "verify", "evaluate", "bundle", "serve", "check"])
 @pytest.mark.parametrize("signal_name", ["INT", "TERM"])
 def test_ctrl_c_in_every_stage(
     tmp_path: Path, place: Path, model: Path, data: Path, stage: str, signal_name: str

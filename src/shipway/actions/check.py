@@ -96,7 +96,7 @@ def check_endpoint(
     if all(verdict.result is Result.PASS for verdict in verdicts):
         observer.doing("measuring latency and throughput")
         speed = _measure(endpoint, golden)
-    observer.end(_summarize(verdicts, speed))
+    observer.end(_summarize(verdicts, speed), overall(verdicts))
     return Checked(verdicts=tuple(verdicts), speed=speed, quality=quality)
 
 

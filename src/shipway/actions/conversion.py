@@ -113,6 +113,8 @@ def _climb(subject: Subject, exam: Exam, scratch: Path, observer: Observer) -> C
     best: Converted | None = None
     for number, way in enumerate(subject.source.ways()):
         folder = scratch / f"way-{number}"
+        if number:
+            observer.begin("export")
         try:
             found = _try_way(way, exam, folder, observer)
         except _WAY_FAILED as error:
@@ -129,9 +131,6 @@ def _climb(subject: Subject, exam: Exam, scratch: Path, observer: Observer) -> C
         observer.note(attempts[-1].describe())
     if best is None:
         raise _no_way(subject.source.path, attempts)
-    for verdict in best.verdicts:
-        observer.verdict(verdict)
-    observer.end(f"ONNX by {best.way}")
     return replace(best, attempts=tuple(attempts))
 
 
@@ -149,9 +148,9 @@ def _try_way(way: Way, exam: Exam, folder: Path, observer: Observer) -> Converte
     options = {"mapped_weights": True} if stored.weights_outside_bytes > _MAP_ABOVE else {}
     observer.doing("loading the converted model")
     session = runtime.open(stored.model, options)
+    observer.end(f"ONNX by {way.name}")
     try:
-        observer.doing("comparing answers")
-        verdicts = exam.judge(session)
+        verdicts = _verify(exam, session, observer)
     except BaseException:
         session.close()
         raise
@@ -166,6 +165,16 @@ def _try_way(way: Way, exam: Exam, folder: Path, observer: Observer) -> Converte
         golden=exam.golden(),
         framework=exam.reference.versions,
     )
+
+
+def _verify(exam: Exam, session: Session, observer: Observer) -> tuple[Verdict, ...]:
+    observer.begin("verify")
+    observer.doing("comparing its answers with the trained model's")
+    verdicts = exam.judge(session)
+    for verdict in verdicts:
+        observer.verdict(verdict)
+    observer.end(f"{overall(verdicts)} on {exam.cases.described}", overall(verdicts))
+    return verdicts
 
 
 def _no_way(path: Path, attempts: list[Attempt]) -> ShipwayError:

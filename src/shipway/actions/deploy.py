@@ -121,7 +121,7 @@ def _evaluate(converted: Converted, name: str, dataset: Dataset, observer: Obser
     observer.begin("evaluate")
     session = converted.session
     quality = judge_quality(session.run, session.signature, dataset, subject=name, observer=observer)
-    observer.end(summarize(quality))
+    observer.end(summarize(quality), quality.verdict.result)
     return quality
 
 

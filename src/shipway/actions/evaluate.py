@@ -58,7 +58,7 @@ def evaluate(
         )
     finally:
         session.close()
-    observer.end(summarize(quality))
+    observer.end(summarize(quality), quality.verdict.result)
     return _outcome(quality, dataset, BundleRef.of(bundle))
 
 
@@ -117,7 +117,7 @@ def _evaluate_endpoint(url: str, data: Path, observer: Observer) -> Outcome:
         quality = judge_quality(
             endpoint.predict, endpoint.signature, dataset, subject=endpoint.model, observer=observer
         )
-        observer.end(summarize(quality))
+        observer.end(summarize(quality), quality.verdict.result)
     return _outcome(quality, dataset, None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from shipway.bundle.evidence import Verdict
+from shipway.bundle.evidence import Result, Verdict
 
 
 class Observer(Protocol):
@@ -22,8 +22,8 @@ class Observer(Protocol):
     def verdict(self, verdict: Verdict) -> None:
         """A verdict was reached."""
 
-    def end(self, summary: str) -> None:
-        """The current stage is done; `summary` says what came of it."""
+    def end(self, summary: str, result: Result = Result.PASS) -> None:
+        """The current stage is done; `summary` says what came of it, `result` whether the line may go on."""
 
 
 class Silent:
@@ -41,7 +41,7 @@ class Silent:
     def verdict(self, verdict: Verdict) -> None:
         """Nothing."""
 
-    def end(self, summary: str) -> None:
+    def end(self, summary: str, result: Result = Result.PASS) -> None:
         """Nothing."""
 
 

@@ -13,6 +13,7 @@ from rich.status import Status
 from shipway.bundle.evidence import Result, Verdict
 
 COLORS = {Result.PASS: "green", Result.FAIL: "bold red", Result.INCONCLUSIVE: "yellow"}
+MARKS = {Result.PASS: "✓", Result.FAIL: "✗", Result.INCONCLUSIVE: "?"}
 
 
 class Terminal:
@@ -62,12 +63,13 @@ class Terminal:
             highlight=False,
         )
 
-    def end(self, summary: str) -> None:
+    def end(self, summary: str, result: Result = Result.PASS) -> None:
         """The stage is done."""
         self._stop_spinner()
+        mark = f"[{COLORS[result]}]{MARKS[result]}[/]"
         seconds = time.monotonic() - self._began
         self.console.print(
-            f"[green]✓[/] [bold]{self._stage:<9}[/] {escape(summary)} [dim]{seconds:.1f} s[/]",
+            f"{mark} [bold]{self._stage:<9}[/] {escape(summary)} [dim]{seconds:.1f} s[/]",
             soft_wrap=True,
             highlight=False,
         )

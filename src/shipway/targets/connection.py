@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from shipway.errors import EndpointAnswerError, EndpointUnreachableError
 
 _LARGEST_HEAD = 64 * 2**10
+_SHOWN_BYTES = 200
 
 
 def request_bytes(url: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
@@ -23,48 +25,98 @@ def request_bytes(url: str, path: str, body: bytes, headers: Mapping[str, str]) 
 
 
 async def open_connection(
-    url: str, request: bytes
+    url: str, request: bytes, *, timeout_seconds: float = 60.0
 ) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
     """Connects; gives the way to ask once and wait for the answer, and the way to close.
 
-    Asking raises `EndpointAnswerError` for any status but 200, `EndpointUnreachableError` when the other side
-    goes away.
+    A server that closes after its answer, and says so, is connected to again for the next. Asking raises
+    `EndpointAnswerError` for any status but 200, `EndpointUnreachableError` when the other side goes away or
+    does not answer within `timeout_seconds`.
     """
-    parts = urlsplit(url)
-    try:
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, limit=_LARGEST_HEAD)
-    except OSError as error:
-        raise EndpointUnreachableError(
-            f"Nothing answers at {url}: {error}.", hint="Is it running?"
-        ) from error
+    connection = _Connection(url, request, timeout_seconds)
+    await connection.open()
+    return connection.ask, connection.close
 
-    async def ask() -> None:
+
+class _Connection:
+    """One connection at a time, and the request that is sent on it."""
+
+    def __init__(self, url: str, request: bytes, timeout_seconds: float) -> None:
+        self._url = url
+        self._request = request
+        self._timeout_seconds = timeout_seconds
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        parts = urlsplit(self._url)
         try:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            status, length = _read_head(url, head)
-            body = await reader.readexactly(length)
+            async with asyncio.timeout(self._timeout_seconds):
+                self._streams = await asyncio.open_connection(
+                    parts.hostname, parts.port or 80, limit=_LARGEST_HEAD
+                )
+        except OSError as error:  # TimeoutError is one
+            raise EndpointUnreachableError(
+                f"Nothing answers at {self._url}: {error or 'timed out'}.", hint="Is it running?"
+            ) from error
+        return self._streams
+
+    async def ask(self) -> None:
+        reader, writer = self._streams or await self.open()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                writer.write(self._request)
+                head = _read_head(self._url, await reader.readuntil(b"\r\n\r\n"))
+                start = await _read_body(reader, head.length)
+        except TimeoutError as error:
+            raise EndpointUnreachableError(
+                f"{self._url} did not answer within {self._timeout_seconds:g} s under load.",
+                hint="See the server's log.",
+            ) from error
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             raise EndpointUnreachableError(
-                f"{url} went away: {error}.", hint="See the server's log."
+                f"{self._url} went away under load: {error}.", hint="See the server's log."
             ) from error
-        if status != 200:
+        if head.status != 200:
             raise EndpointAnswerError(
-                f"{url} answered with status {status} under load: {body[:200]!r}.",
+                f"{self._url} answered with status {head.status} under load: {start!r}.",
                 hint="See the server's log.",
             )
+        if head.is_last:
+            self.close()
 
-    return ask, writer.close
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
 
 
-def _read_head(url: str, head: bytes) -> tuple[int, int]:
-    """Status and content length."""
+class _Head(NamedTuple):
+    status: int
+    length: int
+    is_last: bool
+    """The server closes the connection after this answer."""
+
+
+async def _read_body(reader: asyncio.StreamReader, length: int) -> bytes:
+    """Reads the body away, in pieces, so that a false Content-Length takes no memory; gives its first bytes."""
+    start = await reader.readexactly(min(length, _SHOWN_BYTES))
+    left = length - len(start)
+    while left:
+        left -= len(await reader.readexactly(min(left, _LARGEST_HEAD)))
+    return start
+
+
+def _read_head(url: str, head: bytes) -> _Head:
     first, *lines = head.split(b"\r\n")
     headers = {
         name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)
     }
     try:
-        return int(first.split(b" ")[1]), int(headers[b"content-length"])
+        length = int(headers[b"content-length"])
+        if length < 0:
+            raise ValueError(length)
+        is_last = first.startswith(b"HTTP/1.0") or headers.get(b"connection", b"").lower() == b"close"
+        return _Head(int(first.split(b" ")[1]), length, is_last)
     except (IndexError, KeyError, ValueError) as error:
         raise EndpointAnswerError(
             f"{url} answered without a status or a Content-Length: {first[:80]!r}.",

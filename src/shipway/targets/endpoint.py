@@ -317,6 +317,9 @@ def _from_bytes(item: dict[str, Any], blob: bytes) -> Array:
     dtype, shape = DType(item["datatype"]), _shape(item)
     if dtype is DType.BYTES:
         return _strings(item["name"], blob, math.prod(shape)).reshape(shape)
+    if dtype is DType.BOOL:
+        truth: Array = np.frombuffer(blob, np.uint8) != 0
+        return truth.reshape(shape)
     return np.frombuffer(blob, dtype.numpy.newbyteorder("<")).astype(dtype.numpy, copy=False).reshape(shape)
 
 

@@ -140,14 +140,17 @@ def _read_line(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+    """Ends the server by the end of its input, and only in the last resort by a signal.
+
+    Ctrl-C on a terminal reaches the server too, and a second signal would end it before it has drained.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stdout.close()
     return process.returncode
