@@ -34,7 +34,17 @@ def golden_of(made, inputs, *, outputs=None, budget=1e-4):
 
 
 def write_bundle(
-    folder: Path, made, golden, *, name="tiny", version="1", options=None, labels=None, runtime="onnxruntime"
+    folder: Path,
+    made,
+    golden,
+    *,
+    name="tiny",
+    version="1",
+    options=None,
+    labels=None,
+    runtime="onnxruntime",
+    verdict=VERDICT,
+    accepted=(),
 ) -> Bundle:
     with BundleWriter(folder / f"{name}-{version}.bundle") as writer:
         path = writer.variant_folder("onnx-fp32") / "model.onnx"
@@ -55,8 +65,9 @@ def write_bundle(
             variants=(variant,),
             task="classification",
             labels=labels,
+            provenance={"accepted": list(accepted)},
         )
-        evidence = Evidence("verdict", {"variant": "onnx-fp32"}, None, VERDICT.to_json())
+        evidence = Evidence("verdict", {"variant": "onnx-fp32"}, None, verdict.to_json())
         return writer.commit(manifest, golden=golden, evidence=[evidence])
 
 

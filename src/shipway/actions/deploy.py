@@ -111,7 +111,7 @@ def deploy(
         if not found.is_fine:
             return Deployment(outcome=found)
         observer.begin("bundle")
-        bundle = pack(writer, subject, converted, quality=quality)
+        bundle = pack(writer, subject, converted, quality=quality, accepted=accepted)
         observer.end(f"{bundle.path} ({bundle.id[:12]})")
     found = replace(found, bundle=BundleRef.of(bundle))
     return _serve_and_check(bundle, subject, found, host=host, port=port, observer=observer)

@@ -45,7 +45,7 @@ def export(
         )
         with BundleWriter(target) as writer, convert(subject, writer, observer) as converted:
             observer.begin("bundle")
-            bundle = pack(writer, subject, converted)
+            bundle = pack(writer, subject, converted, accepted=accept)
             observer.end(f"{bundle.path} ({bundle.id[:12]})")
     return Outcome(
         verdicts=converted.verdicts,

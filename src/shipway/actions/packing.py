@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from shipway import __version__
 from shipway.actions.conversion import VARIANT, Converted
 from shipway.actions.evaluate import Quality
 from shipway.actions.subject import Subject
-from shipway.bundle.evidence import Evidence, Json
+from shipway.bundle.evidence import Evidence, Json, Result
 from shipway.bundle.manifest import Manifest, Variant
 from shipway.bundle.store import Bundle, BundleWriter
 from shipway.graph.weights import MODEL_NAME
 
 
 def pack(
-    writer: BundleWriter, subject: Subject, converted: Converted, *, quality: Quality | None = None
+    writer: BundleWriter,
+    subject: Subject,
+    converted: Converted,
+    *,
+    quality: Quality | None = None,
+    accepted: Collection[Result] = (),
 ) -> Bundle:
-    """Commits the bundle with the variant that stands in the writer's folder."""
+    """Commits the bundle with the variant that stands in the writer's folder.
+
+    `accepted` is the user's own decision to live with such verdicts; the bundle records it.
+    """
     variant = Variant(
         id=VARIANT,
         format="onnx",
@@ -34,7 +43,7 @@ def pack(
         task=None if quality is None else "classification",
         signature=converted.signature,
         variants=(variant,),
-        provenance=_provenance(subject, converted),
+        provenance=_provenance(subject, converted, accepted),
     )
     return writer.commit(
         manifest, golden=converted.golden, evidence=_evidence(variant, subject, converted, quality)
@@ -56,7 +65,7 @@ def _evidence(
     return evidence
 
 
-def _provenance(subject: Subject, converted: Converted) -> dict[str, Json]:
+def _provenance(subject: Subject, converted: Converted, accepted: Collection[Result]) -> dict[str, Json]:
     return {
         "source": {
             "format": subject.description.format,
@@ -66,6 +75,7 @@ def _provenance(subject: Subject, converted: Converted) -> dict[str, Json]:
         },
         "framework": dict(converted.framework),
         "ways": [attempt.to_json() for attempt in converted.attempts],
+        "accepted": sorted(map(str, accepted)),
         "shipway": __version__,
         "machine": {
             "system": platform.system(),

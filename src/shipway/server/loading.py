@@ -66,6 +66,7 @@ def _open(path: Path) -> tuple[ModelCard, Session, Golden | None]:
         task=bundle.manifest.task,
         labels=bundle.manifest.labels,
         verdicts=_verdicts(bundle),
+        accepted=tuple(map(str, bundle.manifest.provenance.get("accepted") or ())),
     )
     return card, session, bundle.golden()
 

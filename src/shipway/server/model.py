@@ -40,6 +40,8 @@ class ModelCard:
     task: str | None = None
     labels: tuple[str, ...] | None = None
     verdicts: tuple[Verdict, ...] = ()
+    accepted: tuple[str, ...] = ()
+    """Results other than PASS that whoever exported the model decided to live with."""
 
 
 class InputCheck:

@@ -23,11 +23,19 @@ ALONE = 3
 
 async def prove(model: ServedModel) -> None:
     """Makes the model ready, or refuses it with the reason."""
-    problem = _contract_problem(model) or await _golden_problem(model)
+    problem = _evidence_problem(model) or _contract_problem(model) or await _golden_problem(model)
     if problem:
         model.refuse(problem)
     else:
         model.accept()
+
+
+def _evidence_problem(model: ServedModel) -> str | None:
+    """What the bundle itself says against the model: no evidence but PASS, or what the user has accepted."""
+    for verdict in model.card.verdicts:
+        if verdict.result is Result.FAIL or verdict.result not in {Result.PASS, *model.card.accepted}:
+            return f"its bundle carries {verdict.result} by the rule {verdict.rule}: {verdict.reason}"
+    return None
 
 
 def _contract_problem(model: ServedModel) -> str | None:

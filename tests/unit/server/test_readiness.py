@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto
 
 from served import bundles, models
+from shipway.bundle.evidence import Result, Verdict
 from shipway.server.loading import load_all
 from shipway.server.model import State
 from shipway.server.readiness import rows_per_request
@@ -15,9 +16,9 @@ from shipway.server.settings import ServerSettings
 from shipway.types import DType, Signature, TensorSpec
 
 
-def prove(folder, made, golden, **settings):
+def prove(folder, made, golden, *, verdict=bundles.VERDICT, accepted=(), **settings):
     """State and reason after loading."""
-    bundle = bundles.write_bundle(folder, made, golden)
+    bundle = bundles.write_bundle(folder, made, golden, verdict=verdict, accepted=accepted)
 
     async def run():
         service = Service()
@@ -34,6 +35,24 @@ def prove(folder, made, golden, **settings):
 def test_answers_as_trained_is_ready(tmp_path):
     made = models.mlp()
     assert prove(tmp_path, made, bundles.golden_of(made, {"x": bundles.rows(16, 4)})) == (State.READY, "")
+
+
+@pytest.mark.parametrize(
+    ("result", "accepted", "state"),
+    [
+        (Result.FAIL, [], State.REFUSED),
+        (Result.FAIL, ["FAIL", "INCONCLUSIVE"], State.REFUSED),
+        (Result.INCONCLUSIVE, [], State.REFUSED),
+        (Result.INCONCLUSIVE, ["INCONCLUSIVE"], State.READY),
+    ],
+)
+def test_a_bundle_whose_own_evidence_speaks_against_it_is_refused(tmp_path, result, accepted, state):
+    made = models.mlp()
+    golden = bundles.golden_of(made, {"x": bundles.rows(16, 4)})
+    verdict = Verdict("numeric-parity", "keras → onnx", result, "batch 3 differs")
+    found, reason = prove(tmp_path, made, golden, verdict=verdict, accepted=accepted)
+    assert found is state
+    assert ("batch 3 differs" in reason) == (state is State.REFUSED)
 
 
 def test_other_outputs_are_refused_with_figures(tmp_path):
