@@ -36,13 +36,13 @@ format: $(VENV)/.installed-test ## let ruff rewrite what it can
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-example-guide-cnn: $(VENV)/.installed-benchmark ## train the 191-million-parameter guide CNN and deploy it (8 GB of memory)
+example-guide-cnn: $(VENV)/.installed-test ## train the 191-million-parameter guide CNN and deploy it (8 GB of memory)
 	@$(BIN)/python examples/guide_cnn/run.py $(ARGS)
 
-benchmark: $(VENV)/.installed-benchmark ## CPU per request, requests per second, p50 and p99 beside FastAPI and a raw loop
+benchmark: $(VENV)/.installed-test ## CPU per request, requests per second, p50 and p99 beside FastAPI and a raw loop
 	$(BIN)/python benchmarks/serving.py $(ARGS)
 
-test-heavy: $(VENV)/.installed-benchmark ## the tests that take minutes each
+test-heavy: $(VENV)/.installed-test ## the tests that take minutes each
 	$(BIN)/python -m pytest -m heavy $(ARGS)
 
 clean: ## remove the environment, caches and everything that was built
@@ -63,9 +63,5 @@ $(VENV)/.installed-demo: pyproject.toml | $(VENV)/.ready
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/.ready
 	@echo "Installing Shipway, Keras, TensorFlow, torch and the test tools into $(VENV), once (3 GB on disk) ..."
-	@$(PIP) install --editable ".[keras,torch]" --group test "$(TORCH)"
+	@$(PIP) install --editable ".[keras,torch]" --group test --group benchmark "$(TORCH)"
 	@touch $@ $(VENV)/.installed-demo
-
-$(VENV)/.installed-benchmark: pyproject.toml | $(VENV)/.installed-test
-	@$(PIP) install --group benchmark
-	@touch $@
