@@ -1,4 +1,4 @@
-"""The serving benchmark runs, in its short form: every server answers, and the figures that it prints are there."""
+"""The serving benchmark runs, in its short form: every server answers, and its figures make sense."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ _REPEATED_ROWS = 8
 _PRECISE_PARAMETERS = 50_000_000
 """A float64 twin needs some 24 bytes for each parameter while its weights are set: 1.2 GB at this size."""
 
+_WIDENED = {"float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -57,14 +59,14 @@ def _repeat(model: Model, inputs: Arrays, out: Path) -> str:
 
 
 def _precise(model: Model, cases: Mapping[str, Arrays]) -> dict[str, Arrays]:
-    """A float64 twin's answers by case; none where there can be none (mixed precision, a layer without float64).
+    """A float64 twin's answers by case; none where there can be none (a layer without float64).
 
     On TensorFlow only: on torch, Keras 3.15's Dense gives float64 arrays of float32 values (measured: 7e-8 off).
     """
     keras = model.keras
     if model.backend != "tensorflow":
         return {}
-    if model.model.count_params() > _PRECISE_PARAMETERS or not _is_plain_float32(model.model):
+    if model.model.count_params() > _PRECISE_PARAMETERS:
         return {}
     progress("computing in float64")
     keras.config.set_floatx("float64")
@@ -79,13 +81,11 @@ def _precise(model: Model, cases: Mapping[str, Arrays]) -> dict[str, Arrays]:
         keras.config.set_floatx("float32")
 
 
-def _is_plain_float32(model: Any) -> bool:  # noqa: ANN401 - Keras has no types
-    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else model.layers
-    return all(layer.compute_dtype == "float32" == layer.variable_dtype for layer in layers)
-
-
 def _float64_twin(keras: Any, model: Any) -> Any:  # noqa: ANN401 - Keras has no types
-    """The same model with every float32 in its configuration turned to float64, and the same weights."""
+    """The same model with every float dtype in its configuration turned to float64, and the same weights.
+
+    Mixed precision too: how far it lies from float64 is just the noise that its ONNX form may have as well.
+    """
     twin = keras.saving.deserialize_keras_object(_widen(keras.saving.serialize_keras_object(model)))
     for target, weight in zip(twin.variables, model.variables, strict=True):
         target.assign(np.asarray(keras.ops.convert_to_numpy(weight)).astype(str(target.dtype)))
@@ -93,20 +93,20 @@ def _float64_twin(keras: Any, model: Any) -> Any:  # noqa: ANN401 - Keras has no
 
 
 def _widen(config: Any) -> Any:  # noqa: ANN401 - JSON
-    """`float32` → `float64`; initializers → zeros, because the weights are set afterwards."""
+    """Float dtypes and policies → `float64`; initializers → zeros, because the weights are set afterwards."""
     if isinstance(config, dict):
         return {
             key: "zeros"
             if key.endswith("_initializer") and isinstance(value, dict)
             else value
-            if key in ("name", "shared_object_id") and value != "float32"
+            if key in ("name", "shared_object_id") and value not in _WIDENED
             else _widen(value)
             for key, value in config.items()
             if key != "shared_object_id"
         }
     if isinstance(config, (list, tuple)):
         return [_widen(item) for item in config]
-    return "float64" if config == "float32" else config
+    return "float64" if isinstance(config, str) and config in _WIDENED else config
 
 
 def _predict(model: Model, inputs: Arrays, batch_rows: int) -> Arrays:
