@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Attempt:
     def describe(self) -> str:
         """In one line."""
         if self.error:
-            return f"{self.way}: {self.error.message.splitlines()[0]}"
+            return f"{self.way}: {(self.error.message.splitlines() or [self.error.code])[0]}"
         reasons = [verdict.reason for verdict in self.verdicts if verdict.result is not Result.PASS]
         return f"{self.way}: {self.result}: {'; '.join(reasons) or self.verdicts[0].reason}"
 
@@ -96,7 +96,9 @@ def convert(subject: Subject, writer: BundleWriter, observer: Observer) -> Itera
     """
     observer.begin("export")
     exam = prepare_exam(subject, observer)
-    with tempfile.TemporaryDirectory(prefix=".ways-", dir=writer.folder) as scratch:
+    with ExitStack() as stack:
+        with os_errors_as_ours("write the bundle", writer.target):
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix=".ways-", dir=writer.folder))
         converted = _climb(subject, exam, Path(scratch), observer)
         try:
             with os_errors_as_ours("write the bundle", writer.target):
@@ -120,6 +122,11 @@ def _climb(subject: Subject, exam: Exam, scratch: Path, observer: Observer) -> C
         except _WAY_FAILED as error:
             attempts.append(Attempt(way.name, error=error))
             shutil.rmtree(folder, ignore_errors=True)
+            observer.end(f"not by {way.name}", Result.FAIL)
+        except BaseException:  # a full disk, Ctrl-C: no later way is tried, and nothing stays open
+            if best is not None:
+                best.session.close()
+            raise
         else:
             attempts.append(Attempt(way.name, verdicts=found.verdicts))
             if best is not None:
@@ -180,7 +187,7 @@ def _verify(exam: Exam, session: Session, observer: Observer) -> tuple[Verdict, 
 def _no_way(path: Path, attempts: list[Attempt]) -> ShipwayError:
     """The error for a ladder on which no way came to a verdict."""
     errors = [attempt.error for attempt in attempts if attempt.error is not None]
-    if len(errors) == 1 or all(isinstance(error, MissingDependencyError) for error in errors):
+    if len(errors) == 1 or (errors and all(isinstance(error, MissingDependencyError) for error in errors)):
         return errors[0]
     lines = "\n".join(f"  {attempt.describe()}" for attempt in attempts)
     return ExportError(

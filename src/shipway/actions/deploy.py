@@ -84,7 +84,7 @@ def deploy(
     Raises whatever `export`, `evaluate`, `serve` and `check` raise.
     """
     path, accepted = Path(model), frozenset(accept)
-    chosen = check_name(name) if name else default_name(path)
+    chosen = check_name(name) if name is not None else default_name(path)
     require_free_port(host, port)
     with ExitStack() as stack:
         source = open_source(path, python=None if python is None else Path(python), limits=limits)
@@ -135,6 +135,7 @@ def _serve_and_check(
         observer.end(server.url)
         with Endpoint(server.url, bundle.manifest.name) as endpoint:
             checked = check_endpoint(endpoint, bundle, subject.dataset, observer)
+        request = example_request(bundle, server.url)
     except BaseException:
         server.stop()
         raise
@@ -142,7 +143,7 @@ def _serve_and_check(
         found,
         verdicts=(*found.verdicts, *checked.verdicts),
         measurements=checked.speed.to_json() if checked.speed else {},
-        details={**found.details, "url": server.url, "request": example_request(bundle, server.url)},
+        details={**found.details, "url": server.url, "request": request},
     )
     if not outcome.is_fine:
         server.stop()

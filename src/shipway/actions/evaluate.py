@@ -8,16 +8,17 @@ from pathlib import Path
 from shipway import registry
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
-from shipway.actions.running import Run, run_rows
+from shipway.actions.running import Run, explain_answer, run_rows
 from shipway.bundle.evidence import Estimate, Json, Verdict
 from shipway.bundle.store import Bundle, open_bundle
+from shipway.errors import EndpointAnswerError
 from shipway.evaluation.data import Dataset, load_dataset
 from shipway.evaluation.decisions import decide
 from shipway.evaluation.metrics import ClassificationReport, classification_metrics
 from shipway.evaluation.quality import label_fit
 from shipway.runtimes.base import Runtime, Session
 from shipway.targets.endpoint import Endpoint
-from shipway.types import Signature, Tensors
+from shipway.types import Array, Signature, Tensors
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,26 @@ def _evaluate_endpoint(url: str, data: Path, observer: Observer) -> Outcome:
         observer.doing(f"asking {endpoint.url}")
         dataset = load_labelled(data, endpoint.signature, observer)
         quality = judge_quality(
-            endpoint.predict, endpoint.signature, dataset, subject=endpoint.model, observer=observer
+            lambda inputs: _ask(endpoint, inputs),
+            endpoint.signature,
+            dataset,
+            subject=endpoint.model,
+            observer=observer,
         )
         observer.end(summarize(quality), quality.verdict.result)
     return _outcome(quality, dataset, None)
+
+
+def _ask(endpoint: Endpoint, inputs: Tensors) -> dict[str, Array]:
+    """The answer, when it keeps what the server's own metadata promise. Raises `EndpointAnswerError`."""
+    found = endpoint.predict(inputs)
+    problem = explain_answer(found, endpoint.signature, rows=len(next(iter(inputs.values()))))
+    if problem:
+        raise EndpointAnswerError(
+            f"{endpoint.url}: the answer of {endpoint.model!r} is not as its own metadata say: {problem}.",
+            hint="Report it to whoever runs the server.",
+        )
+    return found
 
 
 def _outcome(quality: Quality, dataset: Dataset, bundle: BundleRef | None) -> Outcome:

@@ -9,9 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shipway.bundle.evidence import Json
+from shipway.bundle.golden import Golden
 from shipway.bundle.store import Bundle
+from shipway.os_errors import os_errors_as_ours
 from shipway.types import Array, DType
 
 _LONGEST_LINE = 4096
@@ -21,25 +24,37 @@ _LONGEST_LINE = 4096
 def example_request(bundle: Bundle, url: str) -> dict[str, Json] | None:
     """`{"curl": line, "file": path or None}`; None where the bundle has no golden samples to take it from.
 
-    A large body is written beside the bundle as `NAME.request.json`.
+    A large body is written beside the bundle as `NAME.request.json`. Raises `DiskFullError`,
+    `PermissionDeniedError`.
     """
     golden = bundle.golden()
     if golden is None:
         return None
     first = bundle.manifest.signature.inputs[0].shape[:1]
     count = first[0] if first and isinstance(first[0], int) else 1
-    rows = np.arange(count) % golden.count
+    rows = _chosen_rows(golden, count)
     inputs = [_tensor(name, array[rows]) for name, array in golden.inputs.items()]
     body = json.dumps({"inputs": inputs}, separators=(",", ":"))
     address = f"{url}/v2/models/{quote(bundle.manifest.name, safe='')}/infer"
     file: Path | None = None
     given = shlex.quote(body)
     if len(body) > _LONGEST_LINE:
-        file = bundle.path.with_name(f"{bundle.manifest.name}.request.json")
-        file.write_text(body, encoding="utf-8")
+        file = bundle.path.resolve().with_name(f"{bundle.manifest.name}.request.json")
+        with os_errors_as_ours("write the example request", file):
+            file.write_text(body, encoding="utf-8")
         given = shlex.quote(f"@{file}")
-    line = f"curl -s {address} -H 'Content-Type: application/json' -d {given}"
+    line = f"curl -s {shlex.quote(address)} -H 'Content-Type: application/json' -d {given}"
     return {"curl": line, "file": None if file is None else str(file)}
+
+
+def _chosen_rows(golden: Golden, count: int) -> NDArray[np.intp]:
+    """The first rows that the model answers with numbers: an answer in JSON cannot hold NaN or infinity."""
+    plain = np.ones(golden.count, dtype=bool)
+    for array in golden.outputs.values():
+        if array.dtype.kind == "f":
+            plain &= np.isfinite(array).reshape(golden.count, -1).all(axis=1)
+    found = np.flatnonzero(plain) if plain.any() else np.arange(golden.count)
+    return np.resize(found, count)
 
 
 def _tensor(name: str, array: Array) -> dict[str, Any]:

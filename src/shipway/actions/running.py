@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -17,10 +17,37 @@ def run_rows(run: Run, signature: Signature, inputs: Tensors) -> dict[str, Array
     """All rows through `run`, a piece at a time; outputs joined along the first axis.
 
     Where the batch axis is fixed at k, pieces of k rows are run, the last one filled up with its last row.
+    An output that a piece lacks is left out, and one whose pieces do not join is empty: no verdict passes either.
     """
-    pieces = [run(piece) for piece in _pieces(signature, inputs)]
     rows = len(next(iter(inputs.values())))
-    return {name: np.concatenate([piece[name] for piece in pieces])[:rows] for name in pieces[0]}
+    joined = join_rows([run(piece) for piece in _pieces(signature, inputs)])
+    return {name: array[:rows] for name, array in joined.items()}
+
+
+def join_rows(answers: Sequence[Tensors]) -> dict[str, Array]:
+    """Rows of several answers one under the other, output by output; see `run_rows` for answers that differ."""
+    names = [name for name in answers[0] if all(name in answer for answer in answers)]
+    return {name: _join([answer[name] for answer in answers]) for name in names}
+
+
+def _join(pieces: Sequence[Array]) -> Array:
+    if len({piece.shape[1:] for piece in pieces}) > 1 or pieces[0].ndim == 0:
+        return np.empty(0, dtype=pieces[0].dtype)
+    return np.concatenate(pieces)
+
+
+def explain_answer(found: Tensors, signature: Signature, *, rows: int) -> str | None:
+    """Says in one line why an answer to `rows` rows has not the form that the signature promises, or None."""
+    for spec in signature.outputs:
+        array = found.get(spec.name)
+        if array is None:
+            return f"output {spec.name!r} is missing"
+        problem = spec.explain_mismatch(array.dtype, array.shape)
+        if problem:
+            return problem
+        if array.shape[:1] != (rows,):
+            return f"{spec.name}: the shape {list(array.shape)} to {rows} rows that were asked"
+    return None
 
 
 def run_cases(run: Run, signature: Signature, cases: Mapping[str, Tensors]) -> dict[str, dict[str, Array]]:

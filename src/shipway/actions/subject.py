@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shipway.actions.observer import Observer
-from shipway.errors import UsageError
+from shipway.errors import SourceUnsupportedError, UsageError
 from shipway.evaluation.data import Dataset, load_dataset
 from shipway.sources.base import Description, Source
 from shipway.types import TensorSpec
@@ -26,15 +26,33 @@ class Subject:
 
 def read_subject(source: Source, *, name: str | None, data: Path | None, observer: Observer) -> Subject:
     """Describes the source and loads the data against its inputs. Raises `SourceError`, `DataError`."""
-    chosen = check_name(name) if name else default_name(source.path)
+    chosen = check_name(name) if name is not None else default_name(source.path)
     description = source.describe()
     inputs = description.signature.inputs if description.signature else description.inputs
+    outputs = description.signature.outputs if description.signature else None
     if inputs is None:
-        inputs = source.learn_signature(observer.doing).inputs
+        learned = source.learn_signature(observer.doing)
+        inputs, outputs = learned.inputs, learned.outputs
+    _require_rows(source.path, inputs, outputs or ())
     dataset = None if data is None else load_dataset(data, inputs)
     for note in () if dataset is None else dataset.notes:
         observer.note(note)
     return Subject(name=chosen, source=source, description=description, inputs=inputs, dataset=dataset)
+
+
+def _require_rows(path: Path, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> None:
+    """All that is judged and served comes in rows along one first axis. Raises `SourceUnsupportedError`."""
+    sizes = {spec.shape[0] if isinstance(spec.shape[0], int) else "free" for spec in inputs if spec.shape}
+    if len(sizes) == 1 and all(spec.shape for spec in (*inputs, *outputs)):
+        return
+    taken = ", ".join(f"{spec.name} {spec}" for spec in inputs) or "none"
+    given = ", ".join(f"{spec.name} {spec}" for spec in outputs) or "not told"
+    raise SourceUnsupportedError(
+        f"{path}: expected rows along the first axis of every input and output, and as many in each input; "
+        f"found the inputs: {taken}; the outputs: {given}.",
+        hint="Export the model so that the first axis of every input and output is the batch; what does not "
+        "change from request to request belongs into the model as a constant.",
+    )
 
 
 def default_name(path: Path) -> str:
@@ -44,7 +62,7 @@ def default_name(path: Path) -> str:
 
 def check_name(name: str) -> str:
     """The name itself. Raises `UsageError` when it could not stand in a URL or a file's name."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
         raise UsageError(
             f"The name {name!r} cannot stand in an address: letters, digits, '.', '_' and '-' only.",
             hint="Give another --name.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -50,6 +52,7 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 def run(arguments: list[str]) -> int:
     """Runs one command line; gives the exit code."""
     command = typer.main.get_command(app)
+    _show_what_cannot_be_encoded()
     try:
         code = command.main(arguments, prog_name="shipway", standalone_mode=False)
     except _UsageError as error:
@@ -62,3 +65,10 @@ def run(arguments: list[str]) -> int:
     except typer.Abort:
         return INTERRUPTED
     return code if isinstance(code, int) else FINE
+
+
+def _show_what_cannot_be_encoded() -> None:
+    """An ASCII terminal, or a file's name that is no text, must not end a command: such characters become `?`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +16,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from shipway.cli.exit_codes import BUG, FINE, NOT_PASS, TERMINATED, exit_code_of
+from shipway.cli.exit_codes import BUG, FINE, NOT_PASS, READER_GONE, TERMINATED, exit_code_of
 from shipway.cli.terminal import Terminal
-from shipway.errors import ShipwayError
+from shipway.errors import DiskFullError, PermissionDeniedError, ShipwayError
+from shipway.os_errors import is_disk_full, is_refused
 
 if TYPE_CHECKING:
     from shipway.actions.outcome import Outcome
@@ -81,14 +83,37 @@ def errors_reported(*, as_json: bool) -> Iterator[None]:
         except KeyboardInterrupt as error:
             report(as_json, "interrupted", "Interrupted; nothing half-written was left.", "")
             raise typer.Exit(exit_code_of(error)) from error
+        except (BrokenPipeError, SystemExit) as error:  # rich turns the first into the second
+            _let_go_of_output()
+            raise typer.Exit(READER_GONE) from error
+        except OSError as error:  # every room translates its own; what arrives here met standard output
+            if not (is_disk_full(error) or is_refused(error)):
+                _report_bug(error, as_json=as_json)
+                raise typer.Exit(BUG) from error
+            _let_go_of_output()
+            kind = DiskFullError if is_disk_full(error) else PermissionDeniedError
+            report(False, kind.code, f"Could not write the result: {error.strerror}.", "Free some space.")
+            raise typer.Exit(exit_code_of(kind(""))) from error
         except ShipwayError as error:
             report(as_json, error.code, error.message, error.hint)
             raise typer.Exit(exit_code_of(error)) from error
         except Exception as error:  # the command line's door: whatever arrives here is our own bug
-            traceback.print_exc()
-            message = f"This is a bug in Shipway: {type(error).__name__}: {error}"
-            report(as_json, "internal", message, "Please report it with the lines above.")
+            _report_bug(error, as_json=as_json)
             raise typer.Exit(BUG) from error
+
+
+def _report_bug(error: Exception, *, as_json: bool) -> None:
+    traceback.print_exc()
+    message = f"This is a bug in Shipway: {type(error).__name__}: {error}"
+    report(as_json, "internal", message, "Please report it with the lines above.")
+
+
+def _let_go_of_output() -> None:
+    """Leads standard output nowhere; else the interpreter's last flush would fail, with an exit code of its own."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def report(as_json: bool, code: str, message: str, hint: str) -> None:
@@ -98,7 +123,10 @@ def report(as_json: bool, code: str, message: str, hint: str) -> None:
     if hint:
         console.print(f"  [cyan]→[/] {escape(hint)}", soft_wrap=True, highlight=False)
     if as_json:
-        print_document(failure_document(code, message, hint))
+        try:
+            print_document(failure_document(code, message, hint))
+        except OSError:  # said on standard error, and the exit code says it too
+            _let_go_of_output()
 
 
 def failure_document(code: str, message: str, hint: str) -> dict[str, Any]:
@@ -114,8 +142,15 @@ def failure_document(code: str, message: str, hint: str) -> dict[str, Any]:
 
 
 def print_document(document: dict[str, Any]) -> None:
-    """The one document on standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """The one document on standard output; nowhere, where there is none. Raises `OSError`."""
+    if sys.stdout is None:
+        return
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # another encoding than UTF-8, or a file's name that is no text
+        text = json.dumps(document, indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

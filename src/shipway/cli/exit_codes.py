@@ -1,5 +1,5 @@
 """The one table from results and errors to exit codes (DESIGN: 0 fine, 1 a verdict was not PASS, 2 usage,
-3 environment, 4 our own bug; 130 is the shell's own for Ctrl-C)."""
+3 environment, 4 our own bug; 130 is the shell's own for Ctrl-C, 143 for SIGTERM, 141 for `| head`)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ USAGE = 2
 ENVIRONMENT = 3
 BUG = 4
 INTERRUPTED = 130
+READER_GONE = 141
 TERMINATED = 143
 
 ERRORS: dict[type[_Root], int] = {

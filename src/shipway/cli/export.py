@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 import shipway
 from shipway.cli.command import (
@@ -64,6 +65,8 @@ def command(
 def _show(outcome: Outcome, console: Console) -> None:
     assert outcome.bundle is not None
     console.print(
-        f"Bundle: {outcome.bundle.path}  [dim]{outcome.bundle.id}[/]", soft_wrap=True, highlight=False
+        f"Bundle: {escape(str(outcome.bundle.path))}  [dim]{outcome.bundle.id}[/]",
+        soft_wrap=True,
+        highlight=False,
     )
     show_result(outcome, console)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 import shipway
 from shipway.cli.command import JsonFlag, run_action
@@ -45,12 +46,16 @@ def _show(outcome: Outcome, console: Console) -> None:
     for variant in variants:
         size = sum(entry["size"] for entry in variant["files"])
         console.print(
-            f"variant [bold]{variant['id']}[/]: {size:,} bytes, {variant['format']}", highlight=False
+            f"variant [bold]{escape(variant['id'])}[/]: {size:,} bytes, {escape(variant['format'])}",
+            highlight=False,
         )
     if provenance:
         source = provenance.get("source", {})
         show_pairs({"made from": source.get("file"), "framework": provenance.get("framework")}, console)
     for verdict in (evidence or {}).get("verdicts", []):
         console.print(
-            f"{verdict['result']}  {verdict['rule']}: {verdict['reason']}", soft_wrap=True, highlight=False
+            f"{verdict['result']}  {verdict['rule']}: {verdict['reason']}",
+            markup=False,
+            soft_wrap=True,
+            highlight=False,
         )

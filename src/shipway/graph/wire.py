@@ -29,6 +29,7 @@ def outline(path: Path) -> Outline:
     """Walks the outermost fields of the file at `path`."""
     seen: set[int] = set()
     size = path.stat().st_size
+    is_cut = False
     with path.open("rb") as file:
         while file.tell() < size:
             tag = _varint(file)
@@ -37,11 +38,15 @@ def outline(path: Path) -> Outline:
                 return Outline(is_onnx=False, is_whole=False)
             length = _varint(file)
             if length is None:
+                is_cut = True
                 break
             seen.add(number)
             if kind == _BYTES:
+                if length > size - file.tell():  # ten bytes can claim more than a file can be sought to
+                    is_cut = True
+                    break
                 file.seek(length, 1)
-        is_whole = file.tell() == size and _GRAPH in seen
+    is_whole = not is_cut and _GRAPH in seen
     return Outline(is_onnx=_IR_VERSION in seen and (is_whole or len(seen) > 1), is_whole=is_whole)
 
 

@@ -24,7 +24,7 @@ def open_source(path: Path, *, python: Path | None = None, limits: Limits | None
     Raises `SourceNotFoundError`, `SourceDamagedError` (an empty file), `SourceUnrecognizedError`,
     `PermissionDeniedError`.
     """
-    if not path.exists():
+    if not _exists(path):
         raise SourceNotFoundError(
             f"No model at {path}: there is no such file.",
             hint=_nearby(path) or "Check the path; give the file that model.save() wrote.",
@@ -40,12 +40,23 @@ def open_source(path: Path, *, python: Path | None = None, limits: Limits | None
     raise SourceUnrecognizedError(f"{path} is {found}. {_READ}", hint=hint)
 
 
+def _exists(path: Path) -> bool:
+    """False too for what no file can be called, and for a folder on the way that this user may not enter."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _nearby(path: Path) -> str:
-    if not path.parent.is_dir():
+    try:
+        models = sorted(
+            item.name
+            for item in path.parent.iterdir()
+            if item.suffix in (".keras", ".onnx") and item.is_file()
+        )
+    except OSError:  # no such folder, or not for this user
         return ""
-    models = sorted(
-        item.name for item in path.parent.iterdir() if item.suffix in (".keras", ".onnx") and item.is_file()
-    )
     return f"In that folder there are: {', '.join(models[:5])}." if models else ""
 
 
@@ -55,6 +66,8 @@ def _explain(path: Path) -> tuple[str, str]:
         if (path / "saved_model.pb").is_file():
             return "a TensorFlow SavedModel folder", _TO_KERAS
         return "a folder, not a model file", "Give the model file itself."
+    if not path.is_file():
+        return "no regular file (a pipe or a device)", "Give the model file itself."
     with path.open("rb") as file:
         head = file.read(4096)
     if head.startswith(b"\x89HDF\r\n"):
@@ -62,8 +75,11 @@ def _explain(path: Path) -> tuple[str, str]:
     if head[4:8] == b"TFL3":
         return "a LiteRT (.tflite) file", "Give the model that it was converted from."
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = archive.namelist()
+        except (zipfile.BadZipFile, NotImplementedError, ValueError):  # its own list of members is damaged
+            return "a zip archive that is damaged", "Save or copy the file again."
         if any(member.endswith("data.pkl") for member in members):
             return "a PyTorch file", _TO_ONNX
         return f"a zip archive ({', '.join(members[:3]) or 'empty'}) and not a Keras model", _TO_KERAS

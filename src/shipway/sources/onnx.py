@@ -6,6 +6,7 @@ does beyond the plain reading of the file: optimization, mapped weights, batchin
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -90,8 +91,9 @@ class OnnxSource:
                 folder=folder,
                 limits=self._limits,
                 progress=progress,
-                python=self._python,
-                extra="",
+                # Named, so that the hint for a missing package is the line for that very interpreter: the base
+                # install has all that this worker needs, so no extra of Shipway would bring it.
+                python=self._python or Path(sys.executable),
             )
             (outcome,) = done.outcomes
             answer = outcome.unwrap()

@@ -7,6 +7,7 @@ the reference evaluator of the ONNX project itself, on a few rows, as far as it 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import re
 import signal
 import traceback
@@ -17,9 +18,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
-
 from .wire import TaskError, blame, progress
+
+_missing = [name for name in ("onnxruntime", "numpy") if importlib.util.find_spec(name) is None]
+if _missing:  # before numpy is imported: with --python this may be any interpreter
+    raise TaskError(
+        "environment.missing",
+        f"Not installed in the child's Python: {', '.join(_missing)}.",
+        packages=_missing,
+    )
+
+import numpy as np  # noqa: E402 - as said above
 
 _BATCH_ROWS = 32
 _PRECISE_ROWS = 4
@@ -27,9 +36,16 @@ _PRECISE_SECONDS = 20
 """The reference evaluator computes convolutions in numpy: seconds a row for a large image model."""
 _PRECISE_BYTES = 256 << 20
 _REPEATED_ROWS = 8
+_SAME_ROW = 0.05
+"""Of an output's scale. Rounding moves a row's answer far less when the rows beside it change."""
 _HINT = (
     "Export the model with standard operators (an older opset, no custom ones), or update onnxruntime: "
     "pip install --upgrade onnxruntime"
+)
+_HINT_ROWS = "Give rows that the model takes with --data; generated ones may lie outside of it."
+_HINT_ALONE = (
+    "A server joins the rows of many callers. Export the model for inference (in PyTorch after model.eval()), or "
+    "with its first axis fixed, so that it is always asked that many rows."
 )
 _DTYPES = {
     "tensor(bool)": "BOOL",
@@ -63,11 +79,13 @@ def reference(task: Mapping[str, Any]) -> dict[str, Any]:
     cases = {name: _read(stored) for name, stored in task["cases"].items()}
     for number, (case, inputs) in enumerate(cases.items()):
         progress(f"asking the model: {case} ({number + 1} of {len(cases)})")
-        with blame("data.mismatch", f"ONNX Runtime cannot run the model on {case!r}"):
+        with blame("data.mismatch", f"ONNX Runtime cannot run the model on {case!r}", hint=_HINT_ROWS):
             found = _in_batches(_plain(session), inputs, _fixed_batch(session))
         files["outputs"][case] = _write(out / f"outputs-{number}.npz", found)
     largest = max(cases, key=lambda case: _rows(cases[case]))
     if _fixed_batch(session) is None:
+        with blame("data.mismatch", "ONNX Runtime cannot run the model on one row", hint=_HINT_ROWS):
+            _require_independent_rows(session, cases[largest])
         files["repeated"][largest] = _repeat(session, cases[largest], out)
         precise = _precise(model, {name: array[:_PRECISE_ROWS] for name, array in cases[largest].items()})
         if precise is not None:
@@ -78,7 +96,7 @@ def reference(task: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def _load(file: str) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
     progress("loading the model")
-    with blame("environment.missing", "ONNX Runtime does not start"):
+    with blame("worker.crashed", "ONNX Runtime does not start"):
         import onnxruntime as ort
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -103,6 +121,37 @@ def _explain(text: str) -> str:
 def _plain(session: Any) -> Run:  # noqa: ANN401 - as above
     names = [output.name for output in session.get_outputs()]
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def _require_independent_rows(session: Any, inputs: Arrays) -> None:  # noqa: ANN401 - as above
+    """Raises `source.unsupported` where a row is answered otherwise alone than among others.
+
+    A model that gives another answer each time it is asked the same is left to the verdicts.
+    """
+    joined = {name: array[:_BATCH_ROWS] for name, array in inputs.items()}
+    together = _plain(session)(joined)
+    alone = _in_batches(_plain(session), {n: a[:_REPEATED_ROWS] for n, a in joined.items()}, 1)
+    for name, array in alone.items():
+        beside = together[name][: len(array)]
+        if array.dtype.kind != "f" or not array.size:
+            continue
+        if array.shape == beside.shape:
+            finite = np.isfinite(array) & np.isfinite(beside)
+            scale = float(np.abs(beside, where=finite, out=np.zeros_like(beside)).max()) or 1.0
+            gaps = np.subtract(array, beside, where=finite, out=np.zeros_like(beside))
+            gap = float(np.abs(gaps).max()) / scale
+            what = f"differs by {gap:.0%} of its scale"
+            if gap <= _SAME_ROW:
+                continue
+        else:
+            what = f"has the shape {list(array.shape[1:])} instead of {list(beside.shape[1:])}"
+        if np.array_equal(_plain(session)(joined)[name], together[name], equal_nan=True):
+            raise TaskError(
+                "source.unsupported",
+                "The model's answer to a row depends on the rows beside it: "
+                f"asked alone, output {name!r} {what}.",
+                hint=_HINT_ALONE,
+            )
 
 
 def _repeat(session: Any, inputs: Arrays, out: Path) -> str:  # noqa: ANN401 - as above
@@ -161,7 +210,20 @@ def _in_batches(run: Run, inputs: Arrays, fixed: int | None) -> Arrays:
         if missing:
             part = {name: np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for name, a in part.items()}
         parts.append(run(part))
+        _require_rows(parts[-1], _rows(part))
     return {name: np.concatenate([part[name] for part in parts])[:rows] for name in parts[0]}
+
+
+def _require_rows(found: Arrays, rows: int) -> None:
+    """Raises `source.unsupported` unless every row asked gave one row of every output."""
+    for name, array in found.items():
+        if np.shape(array)[:1] != (rows,):
+            raise TaskError(
+                "source.unsupported",
+                f"Asked {rows} rows, output {name!r} has the shape {list(np.shape(array))}; "
+                "expected one row for each along its first axis.",
+                hint="Export the model so that the first axis of every input and output is the batch.",
+            )
 
 
 def _fixed_batch(session: Any) -> int | None:  # noqa: ANN401 - as above
@@ -195,7 +257,13 @@ def _signature(session: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
 
 
 def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime", "numpy")}
+    import onnxruntime as ort  # its distribution may be called otherwise (onnxruntime-gpu)
+
+    found = {"onnxruntime": str(ort.__version__), "numpy": np.__version__}
+    try:
+        return {"onnx": importlib.metadata.version("onnx"), **found}
+    except importlib.metadata.PackageNotFoundError:  # only the float64 answers need it
+        return found
 
 
 TASKS = {"reference": reference}
