@@ -33,6 +33,7 @@ from shipway.errors import (
     WorkerCrashedError,
     WorkerMemoryError,
     WorkerTimeoutError,
+    error_class,
 )
 from shipway.os_errors import os_errors_as_ours
 from shipway.sources.base import Limits, Progress
@@ -334,7 +335,7 @@ def _outcomes(
 def _translate(failure: Mapping[str, Any], *, python: Path | None, extra: str, tail: str) -> ShipwayError:
     """The error of the code that the worker named."""
     message, hint = str(failure.get("message", "")), str(failure.get("hint", ""))
-    kind = _by_code(ShipwayError).get(str(failure.get("code")), WorkerCrashedError)
+    kind = error_class(str(failure.get("code"))) or WorkerCrashedError
     if kind is MissingDependencyError:
         return MissingDependencyError(message, hint=install_line(python, failure.get("packages", ()), extra))
     if kind is WorkerCrashedError:
@@ -346,17 +347,11 @@ def _translate(failure: Mapping[str, Any], *, python: Path | None, extra: str, t
 
 def install_line(python: Path | None, packages: Sequence[str], extra: str) -> str:
     """The pip line that installs what a worker misses, for the interpreter that it ran in."""
-    if python is None:
-        return f"pip install 'shipway[{extra}]'"
-    return f"{python} -m pip install {' '.join(packages)}"
-
-
-def _by_code(root: type[ShipwayError]) -> dict[str, type[ShipwayError]]:
-    """Every class of the tree by its code."""
-    found = {root.code: root}
-    for kind in root.__subclasses__():
-        found |= _by_code(kind)
-    return found
+    if python is not None:
+        return f"{python} -m pip install {' '.join(packages)}"
+    if any("=" in package for package in packages):  # a version that what is installed does not have
+        return f"pip install --upgrade {' '.join(packages)}"
+    return f"pip install 'shipway[{extra}]'" if extra else "pip install --force-reinstall shipway"
 
 
 def _explain_end(watch: _Watch) -> ShipwayError:

@@ -243,3 +243,26 @@ def test_large_plain_nets_go_by_torch_first(open_model, monkeypatch):
     monkeypatch.setattr("shipway.sources.keras._LARGE_BYTES", 1000)
     assert open_model("cnn").ways()[0].name == "torch/dynamo"
     assert open_model("lstm").ways()[0].name == "tensorflow/tf2onnx-function"
+
+
+@pytest.mark.parametrize(
+    ("written_by", "error"), [("99.1.0", MissingDependencyError), ("3.0.0", SourceDamagedError)]
+)
+def test_a_file_of_a_newer_keras_is_told_from_a_damaged_one(keras_models, tmp_path, written_by, error):
+    """A field that this Keras does not know is an update away when a newer Keras wrote it."""
+    path = tmp_path / "newer.keras"
+    with zipfile.ZipFile(keras_models / "cnn.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "metadata.json":
+                content = f'{{"keras_version": "{written_by}", "date_saved": "2030-01-01"}}'.encode()
+            if name == "config.json":
+                content = content.replace(
+                    b'"activation": "relu"', b'"activation": "relu", "from_the_future": 1'
+                )
+            new.writestr(name, content)
+    source = KerasFormat.open(path, python=None, limits=Limits(timeout_seconds=120))
+    with pytest.raises(error) as caught:
+        source.learn_signature(silent)
+    source.close()
+    assert ("99.1.0" in str(caught.value)) == (error is MissingDependencyError)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import re
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -91,8 +93,29 @@ def _start(backends: Sequence[str]) -> None:
 def _load(file: str) -> Any:  # noqa: ANN401 - `keras_model.Model`
     keras = importlib.import_module("keras")
     progress("loading the model")
-    with blame("source.damaged", f"Keras {keras.__version__} cannot load the file"):
-        return _sibling("keras_model").Model(keras, _load_model(keras, file), keras.backend.backend())
+    try:
+        with blame("source.damaged", f"Keras {keras.__version__} cannot load the file"):
+            return _sibling("keras_model").Model(keras, _load_model(keras, file), keras.backend.backend())
+    except TaskError as error:
+        written_by = _version_of(file)
+        if error.code != "source.damaged" or _numbers(written_by) <= _numbers(keras.__version__):
+            raise
+        raise TaskError(
+            "environment.missing",
+            f"Keras {keras.__version__} cannot load the file, which Keras {written_by} wrote.",
+            packages=(f"'keras>={written_by}'",),
+        ) from error
+
+
+def _version_of(file: str) -> str:
+    """The Keras version that wrote the file, as its metadata has it; empty where it does not say."""
+    with zipfile.ZipFile(file) as archive:
+        return str(json.loads(archive.read("metadata.json")).get("keras_version", ""))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`3.15.1` → (3, 15), what the file's form depends on."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
 def _sibling(name: str) -> Any:  # noqa: ANN401 - a module
