@@ -109,7 +109,7 @@ def _report_bug(error: Exception, *, as_json: bool) -> None:
 
 
 def _let_go_of_output() -> None:
-    """Leads standard output nowhere; else the interpreter's last flush would fail, with an exit code of its own."""
+    """Leads standard output nowhere; else the interpreter's last flush would fail, with a code of its own."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -16,13 +16,26 @@ COLORS = {Result.PASS: "green", Result.FAIL: "bold red", Result.INCONCLUSIVE: "y
 MARKS = {Result.PASS: "✓", Result.FAIL: "✗", Result.INCONCLUSIVE: "?"}
 
 
+class _Now:
+    """What the spinner says: stage, what it does, and for how long by now; drawn anew with every frame."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self.doing = ""
+        self.began = time.monotonic()
+
+    def __rich__(self) -> str:
+        seconds = int(time.monotonic() - self.began)
+        elapsed = f" {seconds} s" if seconds else ""
+        return f"[bold]{self.stage:<9}[/] [dim]{escape(self.doing)}{elapsed}[/]"
+
+
 class Terminal:
     """Shows what an action does (`shipway.Observer`). A context manager, so that the spinner always ends."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._stage = ""
-        self._began = 0.0
+        self._now = _Now("")
         self._status: Status | None = None
 
     def __enter__(self) -> Self:
@@ -36,18 +49,17 @@ class Terminal:
     def begin(self, stage: str) -> None:
         """A stage begins."""
         self._stop_spinner()
-        self._stage, self._began = stage, time.monotonic()
+        self._now = _Now(stage)
         if self.console.is_terminal:
-            self._status = self.console.status(f"[bold]{stage}[/]", spinner="dots")
+            self._status = self.console.status(self._now, spinner="dots")
             self._status.start()
         else:
             self._line(f"{stage} …")
 
     def doing(self, text: str) -> None:
         """What the stage does now."""
-        if self._status is not None:
-            self._status.update(f"[bold]{self._stage}[/]  [dim]{escape(text)}[/]")
-        elif self._stage:
+        self._now.doing = text
+        if self._status is None and self._now.stage:
             self._line(f"  {text}")
 
     def note(self, text: str) -> None:
@@ -67,13 +79,13 @@ class Terminal:
         """The stage is done."""
         self._stop_spinner()
         mark = f"[{COLORS[result]}]{MARKS[result]}[/]"
-        seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self._now.began
         self.console.print(
-            f"{mark} [bold]{self._stage:<9}[/] {escape(summary)} [dim]{seconds:.1f} s[/]",
+            f"{mark} [bold]{self._now.stage:<9}[/] {escape(summary)} [dim]{seconds:.1f} s[/]",
             soft_wrap=True,
             highlight=False,
         )
-        self._stage = ""
+        self._now = _Now("")
 
     def _line(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
