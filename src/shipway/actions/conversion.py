@@ -96,18 +96,21 @@ def convert(subject: Subject, writer: BundleWriter, observer: Observer) -> Itera
     """
     observer.begin("export")
     exam = prepare_exam(subject, observer)
-    with ExitStack() as stack:
-        with os_errors_as_ours("write the bundle", writer.target):
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix=".ways-", dir=writer.folder))
-        converted = _climb(subject, exam, Path(scratch), observer)
-        try:
-            with os_errors_as_ours("write the bundle", writer.target):
-                target = writer.variant_folder(VARIANT)
-                target.rmdir()
-                converted.folder.rename(target)
-            yield replace(converted, folder=target)
-        finally:
-            converted.session.close()
+    with ExitStack() as opened:
+        # Gone before the body commits the writer's folder, or the bundle would hold it.
+        with os_errors_as_ours("write the bundle", writer.target), _scratch(writer.folder) as scratch:
+            converted = _climb(subject, exam, scratch, observer)
+            opened.callback(converted.session.close)
+            target = writer.variant_folder(VARIANT)
+            target.rmdir()
+            converted.folder.rename(target)
+        yield replace(converted, folder=target)
+
+
+@contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=".ways-", dir=parent) as folder:
+        yield Path(folder)
 
 
 def _climb(subject: Subject, exam: Exam, scratch: Path, observer: Observer) -> Converted:

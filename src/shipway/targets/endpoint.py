@@ -149,8 +149,8 @@ class Endpoint:
             return reply, None
         if not length.isdecimal() or int(length) > len(reply):
             raise EndpointAnswerError(
-                f"{self.url}: expected in {_HEADER} how many of the reply's {len(reply)} bytes are JSON, "
-                f"found {length!r}.",
+                f"{self.url}: the answer of {self.model!r} should say in {_HEADER} how many of its "
+                f"{len(reply)} bytes are JSON, and says {length!r}.",
                 hint=_NOT_V2,
             )
         return reply, int(length)
@@ -342,13 +342,12 @@ def _from_json(item: dict[str, Any]) -> Array:
     dtype, shape = DType(item["datatype"]), _shape(item)
     if dtype is DType.BYTES or dtype.is_float:
         return np.asarray(item["data"], dtype=dtype.numpy).reshape(shape)
-    given = np.asarray(item["data"])
-    if given.size and given.dtype.kind not in ("b" if dtype is DType.BOOL else "iu"):
-        raise ValueError(f"{item['name']} is {dtype} and holds {given.ravel()[0]!r}")
-    found: Array = given.astype(dtype.numpy)
-    if not np.array_equal(found, given):
-        raise ValueError(f"{item['name']} holds numbers outside the range of {dtype}")
-    return found.reshape(shape)
+    given = np.asarray(item["data"], dtype=object)  # numpy makes floats of whole numbers that fit no one type
+    kind = bool if dtype is DType.BOOL else int
+    for value in given.ravel().tolist():
+        if type(value) is not kind:
+            raise ValueError(f"{item['name']} is {dtype} and holds {value!r}")
+    return given.astype(dtype.numpy).reshape(shape)
 
 
 def _shape(item: dict[str, Any]) -> list[int]:

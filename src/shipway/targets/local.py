@@ -21,6 +21,7 @@ from shipway.errors import (
     error_class,
 )
 
+_LARGEST_PORT = 65535
 _STOP_SECONDS = 40.0
 """More than the server's own limit for draining (30 s), which it keeps itself."""
 
@@ -58,6 +59,8 @@ class LocalServer:
 def require_free_port(host: str, port: int) -> None:
     """Raises `PortInUseError` now, rather than after minutes of work; `UsageError` for a host that is none."""
     try:
+        if not 0 <= port <= _LARGEST_PORT:  # getaddrinfo takes 65536 for 0
+            raise OverflowError(f"ports run from 0 to {_LARGEST_PORT}")
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, OverflowError, UnicodeError) as error:
         raise UsageError(
