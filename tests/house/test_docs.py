@@ -10,12 +10,12 @@ import pytest
 import typer
 
 from shipway.cli import exit_codes
-from shipway.cli.app import app
+from shipway.cli.app import build_app
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CLI = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
-GROUP: Any = typer.main.get_command(app)
+GROUP: Any = typer.main.get_command(build_app())
 COMMANDS: dict[str, Any] = GROUP.commands
 
 

@@ -9,14 +9,13 @@ import typer
 from rich.console import Console
 
 import shipway
-from shipway.cli.command import AcceptOption, JsonFlag, run_action
-from shipway.cli.options import accepted
+from shipway.cli.command import run_action
+from shipway.cli.options import AcceptOption, JsonFlag, accepted
 from shipway.cli.show import show_metrics, show_result, show_speed
 
 if TYPE_CHECKING:
     from shipway.actions.outcome import Outcome
 
-NAME = "check"
 SUMMARY = "Judge what a live endpoint answers."
 
 

@@ -9,17 +9,17 @@ import typer
 from rich.console import Console
 
 import shipway
-from shipway.cli.command import (
+from shipway.cli.exit_codes import FINE, NOT_PASS
+from shipway.cli.options import (
     AcceptOption,
     JsonFlag,
     MemoryOption,
     PythonOption,
     TimeoutOption,
-    errors_reported,
-    print_document,
+    accepted,
+    child_limits,
 )
-from shipway.cli.exit_codes import FINE, NOT_PASS
-from shipway.cli.options import accepted, child_limits
+from shipway.cli.reporting import errors_reported, print_document
 from shipway.cli.show import show_metrics, show_result, show_speed
 from shipway.cli.terminal import Terminal
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from shipway.actions.deploy import Deployment
     from shipway.actions.outcome import Outcome
 
-NAME = "deploy"
 SUMMARY = "Take a model all the way to a checked endpoint."
 
 

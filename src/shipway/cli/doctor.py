@@ -10,13 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 import shipway
-from shipway.cli.command import JsonFlag, errors_reported, print_document
 from shipway.cli.exit_codes import ENVIRONMENT, FINE
+from shipway.cli.options import JsonFlag
+from shipway.cli.reporting import errors_reported, print_document
 
 if TYPE_CHECKING:
     from shipway.actions.outcome import Outcome
 
-NAME = "doctor"
 SUMMARY = "Say what is installed and what is missing."
 
 

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 
 import shipway
-from shipway.cli.command import JsonFlag, run_action
+from shipway.cli.command import run_action
+from shipway.cli.options import JsonFlag
 from shipway.cli.show import show_metrics, show_result
 
 if TYPE_CHECKING:
     from shipway.actions.outcome import Outcome
 
-NAME = "evaluate"
 SUMMARY = "Measure quality on labelled data."
 
 

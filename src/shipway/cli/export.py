@@ -10,21 +10,21 @@ from rich.console import Console
 from rich.markup import escape
 
 import shipway
-from shipway.cli.command import (
+from shipway.cli.command import run_action
+from shipway.cli.options import (
     AcceptOption,
     JsonFlag,
     MemoryOption,
     PythonOption,
     TimeoutOption,
-    run_action,
+    accepted,
+    child_limits,
 )
-from shipway.cli.options import accepted, child_limits
 from shipway.cli.show import show_result
 
 if TYPE_CHECKING:
     from shipway.actions.outcome import Outcome
 
-NAME = "export"
 SUMMARY = "Convert, verify, and write a bundle."
 
 

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 
 import shipway
-from shipway.cli.command import JsonFlag, run_action
+from shipway.cli.command import run_action
+from shipway.cli.options import JsonFlag
 from shipway.cli.show import show_pairs, show_signature
 
 if TYPE_CHECKING:
     from shipway.actions.outcome import Outcome
 
-NAME = "inspect"
 SUMMARY = "Say what a model file or a bundle is."
 
 

@@ -1,8 +1,8 @@
-"""Values that several commands read from their options."""
+"""The options that several commands share, and the values that they read from them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,31 @@ from shipway.bundle.evidence import Result
 
 if TYPE_CHECKING:
     from shipway.sources.base import Limits
+
+JsonFlag = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON document on standard output; all else goes to standard error."
+    ),
+]
+PythonOption = Annotated[
+    str | None,
+    typer.Option("--python", metavar="PATH", help="Python of the environment that the model was trained in."),
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option("--timeout", min=1, metavar="SECONDS", help="Limit for each run of the training framework."),
+]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option(
+        "--memory-limit", min=0.1, metavar="GB", help="Memory limit for the training framework's process."
+    ),
+]
+AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option("--accept", metavar="VERDICT", help="Go on with this verdict too: inconclusive."),
+]
 
 
 def accepted(values: list[str] | None) -> frozenset[Result]:

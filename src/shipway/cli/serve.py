@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 import shipway
-from shipway.cli.command import JsonFlag, errors_reported, print_document
 from shipway.cli.exit_codes import ENVIRONMENT, FINE
+from shipway.cli.options import JsonFlag
+from shipway.cli.reporting import errors_reported, print_document
 
-NAME = "serve"
 SUMMARY = "Serve bundles over HTTP."
 
 

@@ -18,7 +18,8 @@ import typer
 
 from shipway.actions.outcome import Outcome
 from shipway.bundle.evidence import Result, Verdict
-from shipway.cli.command import errors_reported, print_document, report, run_action
+from shipway.cli.command import run_action
+from shipway.cli.reporting import errors_reported, print_document, report
 from shipway.cli.terminal import Terminal
 from shipway.errors import DiskFullError, PortInUseError, ShipwayError, UsageError
 
