@@ -8,6 +8,8 @@ import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from packaging.specifiers import SpecifierSet
+
 from shipway import registry
 from shipway.actions.outcome import Outcome
 from shipway.bundle.evidence import Json
@@ -54,7 +56,7 @@ def doctor(part: str | None = None) -> Outcome:
 
 def _look(name: str, kind: str, needs: Needs) -> dict[str, Json]:
     found = [_look_at(need) for need in needs.packages]
-    is_ready = all(item["installed"] for item in found)
+    is_ready = all(item["fits"] for item in found)
     return {
         "name": name,
         "kind": kind,
@@ -74,7 +76,9 @@ def install_line(needs: Needs) -> str:
 def _look_at(need: Need) -> dict[str, Json]:
     for package in (need.package, *need.alternatives):
         try:
-            return {"package": package, "wanted": need.wanted, "installed": version(package)}
+            installed = version(package)
         except PackageNotFoundError:
             continue
-    return {"package": need.package, "wanted": need.wanted, "installed": None}
+        fits = SpecifierSet(need.wanted).contains(installed, prereleases=True)
+        return {"package": package, "wanted": need.wanted, "installed": installed, "fits": fits}
+    return {"package": need.package, "wanted": need.wanted, "installed": None, "fits": False}

@@ -72,6 +72,7 @@ def _provenance(subject: Subject, converted: Converted, accepted: Collection[Res
             "file": subject.source.path.name,
             "size": subject.description.size_bytes,
             "sha256": subject.description.sha256,
+            "external_data": subject.description.details.get("external_data", {}),
         },
         "framework": dict(converted.framework),
         "ways": [attempt.to_json() for attempt in converted.attempts],

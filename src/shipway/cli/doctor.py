@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -51,8 +51,7 @@ def _show(outcome: Outcome, console: Console) -> None:
         table.add_column(column, overflow="fold")
     for part in outcome.details["parts"]:
         needs = "\n".join(
-            f"{need['package']} {need['installed'] or '[red]missing[/]'} [dim]({escape(need['wanted'])})[/]"
-            for need in part["needs"]
+            f"{need['package']} {_state(need)} [dim]({escape(need['wanted'])})[/]" for need in part["needs"]
         )
         state = "[green]ready[/]" if part["is_ready"] else "[yellow]not ready[/]"
         table.add_row(f"{part['name']}\n[dim]{part['purpose']}[/]", part["kind"], needs, state)
@@ -60,3 +59,9 @@ def _show(outcome: Outcome, console: Console) -> None:
     for part in outcome.details["parts"]:
         if part["install"]:
             console.print(f"{part['name']}: {part['install']}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _state(need: dict[str, Any]) -> str:
+    if need["installed"] is None:
+        return "[red]missing[/]"
+    return str(need["installed"]) if need["fits"] else f"[red]{need['installed']} does not fit[/]"

@@ -12,6 +12,7 @@ from shipway.errors import (
     SessionError,
 )
 from shipway.errors import ShipwayError as _Root
+from shipway.errors import UnavailableError
 
 FINE = 0
 NOT_PASS = 1
@@ -27,6 +28,7 @@ ERRORS: dict[type[_Root], int] = {
     ExportError: USAGE,
     SessionError: USAGE,
     RequestError: USAGE,
+    UnavailableError: NOT_PASS,  # a server's word that the model failed its proof
     EnvironmentFailure: ENVIRONMENT,
     EndpointError: ENVIRONMENT,
 }

@@ -137,8 +137,13 @@ def summarize(model: ModelProto, path: Path) -> dict[str, Any]:
     tensors = list(stored_tensors(model.graph))
     parameters = sum(_count(tensor) for tensor in tensors)
     operators = Counter(_operator(node.domain, node.op_type) for node in model.graph.node)
+    folder = path.parent.resolve()
     outside = sorted(
-        {locate_external(t, path)[0].name for t in tensors if t.data_location == TensorProto.EXTERNAL}
+        {
+            locate_external(tensor, path)[0].relative_to(folder).as_posix()
+            for tensor in tensors
+            if tensor.data_location == TensorProto.EXTERNAL
+        }
     )
     return {
         "producer": f"{model.producer_name} {model.producer_version}".strip(),

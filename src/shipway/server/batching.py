@@ -15,7 +15,7 @@ busy in its thread, the next batch collects. `execution.py` moves the bytes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -24,6 +24,38 @@ from shipway.types import Array
 
 Outcome = Mapping[str, Array] | ShipwayError
 """One job's outputs by name, or why there are none."""
+
+
+class Run:
+    """The outputs of one run, whole, as the jobs of its batch share them."""
+
+    __slots__ = ("notes", "outputs")
+
+    def __init__(self, outputs: Mapping[str, Array]) -> None:
+        self.outputs = outputs
+        self.notes: dict[str, object] = {}
+        """By output: what a transport worked out for all rows at once."""
+
+
+class Rows(Mapping[str, Array]):
+    """One job's outputs by name: its rows of a run, cut out when they are asked for."""
+
+    __slots__ = ("end", "run", "start")
+
+    def __init__(self, run: Run, start: int, end: int) -> None:
+        self.run = run
+        self.start = start
+        self.end = end
+
+    def __getitem__(self, name: str) -> Array:
+        rows: Array = self.run.outputs[name][self.start : self.end]
+        return rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.run.outputs)
+
+    def __len__(self) -> int:
+        return len(self.run.outputs)
 
 
 class Job:
@@ -60,6 +92,7 @@ class State(Enum):
 
 # Python 3.11 looks up an enum's member in 0.15 µs, a module's name in 0.02.
 _IDLE, _COLLECTING, _BUSY = State
+_UNBOUNDED = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +232,20 @@ class Batcher:
         is_inline = elements <= budget
         if not is_inline and not is_first:
             return [], 0
-        run = [waiting.popleft()]
-        rows, group = run[0].rows, run[0].group
-        while self._can_batch and waiting:
+        first = waiting.popleft()
+        run, rows, group = [first], first.rows, first.group
+        most_rows = self._max_batch_rows
+        most_elements = budget if is_inline else _UNBOUNDED
+        while waiting and self._can_batch:
             job = waiting[0]
-            if not job.is_dropped:
-                over_budget = is_inline and elements + job.elements > budget
-                if job.group != group or rows + job.rows > self._max_batch_rows or over_budget:
-                    break
-                run.append(job)
-                rows += job.rows
-                elements += job.elements
-            else:
+            if job.is_dropped:
                 self.waiting_rows -= job.rows
+            else:
+                joined_rows, joined_elements = rows + job.rows, elements + job.elements
+                if joined_rows > most_rows or joined_elements > most_elements or job.group != group:
+                    break
+                rows, elements = joined_rows, joined_elements
+                run.append(job)
             waiting.popleft()
         self.waiting_rows -= rows
         return run, elements

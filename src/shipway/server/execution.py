@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from time import perf_counter
 
 import numpy as np
 
 from shipway.errors import SessionRunError, ShipwayError
 from shipway.runtimes.base import Session
-from shipway.server.batching import Batcher, Job, Outcome, Plan
+from shipway.server.batching import Batcher, Job, Outcome, Plan, Rows, Run
 from shipway.types import Tensors
 
 log = logging.getLogger("shipway.server")
@@ -104,21 +105,18 @@ def _run_together(session: Session, jobs: Sequence[Job]) -> Sequence[Outcome]:
     if len(jobs) == 1:
         return [_run_alone(session, jobs[0].inputs)]
     inputs = {name: np.concatenate([job.inputs[name] for job in jobs]) for name in jobs[0].inputs}
-    rows = sum([job.rows for job in jobs])
+    ends = list(accumulate([job.rows for job in jobs]))
     try:
         outputs = session.run(inputs)
     except SessionRunError:
         return [_run_alone(session, job.inputs) for job in jobs]
     for array in outputs.values():
-        if array.shape[:1] != (rows,):  # the model does not keep its rows apart: nothing here may be split
+        if array.shape[:1] != (
+            ends[-1],
+        ):  # the model does not keep its rows apart: nothing here may be split
             return [_run_alone(session, job.inputs) for job in jobs]
-    outcomes: list[Outcome] = []
-    start = 0
-    for job in jobs:
-        end = start + job.rows
-        outcomes.append({name: array[start:end] for name, array in outputs.items()})
-        start = end
-    return outcomes
+    run = Run(outputs)
+    return [Rows(run, start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def _run_alone(session: Session, inputs: Tensors) -> Outcome:

@@ -59,6 +59,8 @@ class OnnxSource:
 
     def describe(self) -> Description:
         """From the graph alone. Raises `SourceDamagedError`, `SourceUnsupportedError`."""
+        facts = summarize(self._graph, self.path)
+        outside: list[str] = facts["external_data"]
         with os_errors_as_ours("read the model", self.path):
             return Description(
                 format=OnnxFormat.name,
@@ -67,7 +69,10 @@ class OnnxSource:
                 sha256=sha256_of(self.path),
                 signature=self._signature,
                 inputs=self._signature.inputs,
-                details=summarize(self._graph, self.path),
+                details={
+                    **facts,
+                    "external_data": {name: sha256_of(self.path.parent / name) for name in outside},
+                },
             )
 
     def learn_signature(self, progress: Progress) -> Signature:

@@ -121,7 +121,7 @@ def start_server(bundles: Sequence[Path], *, host: str = "127.0.0.1", port: int 
         reasons = "; ".join(f"{model['name']}: {model.get('reason', '')}" for model in unready)
         raise UnavailableError(
             f"The server does not find the model fit to serve on this machine: {reasons}.",
-            hint="Export it again on this machine; if it stays so, report it with the bundle.",
+            hint="shipway inspect shows the bundle's verdicts; export the model again on this machine.",
         )
     return LocalServer(process, str(line["url"]), [str(model["name"]) for model in line["models"]])
 

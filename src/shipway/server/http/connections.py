@@ -9,6 +9,7 @@ import asyncio
 import time
 from typing import Protocol
 
+from shipway.server.http.heads import KnownHeads
 from shipway.server.settings import ServerSettings
 
 
@@ -30,8 +31,11 @@ class Connections:
     def __init__(self, settings: ServerSettings, loop: asyncio.AbstractEventLoop) -> None:
         self.settings = settings
         self.is_draining = False
+        self.heads = KnownHeads()
         self.date_line = _date_line()
         """At most a second old while anyone is connected."""
+        self.usual_heads: dict[int, bytes] = {}
+        """Heads of the commonest answer, by the size of its body. They hold the date, so they live as long."""
         self._loop = loop
         self._open: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -46,7 +50,7 @@ class Connections:
         """A connection was made."""
         self._open.add(connection)
         if self._timer is None:
-            self.date_line = _date_line()
+            self._tell_time()
             self._schedule()
 
     def leave(self, connection: Connection) -> None:
@@ -72,6 +76,10 @@ class Connections:
                 self._timer.cancel()
         return True
 
+    def _tell_time(self) -> None:
+        self.date_line = _date_line()
+        self.usual_heads.clear()
+
     def _schedule(self) -> None:
         settings = self.settings
         shortest = min(
@@ -86,7 +94,7 @@ class Connections:
 
     def _sweep(self, seconds: float) -> None:
         self._timer = None
-        self.date_line = _date_line()
+        self._tell_time()
         for connection in list(self._open):
             connection.sweep(seconds)
         if self._open:

@@ -11,6 +11,7 @@ import msgspec
 from shipway.errors import ShipwayError
 from shipway.server.batching import Job
 from shipway.server.http.connections import Connections
+from shipway.server.http.heads import Head
 from shipway.server.http.statuses import PHRASES, RETRY_AFTER_SECONDS, status_of
 
 JSON: Final = b"application/json"
@@ -23,6 +24,7 @@ _HEADS = {
     for status, phrase in PHRASES.items()
     for kind in (JSON, OCTETS)
 }
+_MOST_USUAL_HEADS = 1024
 
 
 class Line(Protocol):
@@ -44,27 +46,14 @@ class Line(Protocol):
 class Exchange:
     """A complete request; `answer` or `fail` is called once, then or later."""
 
-    __slots__ = ("body", "headers", "is_http_10", "is_last", "job", "line", "method", "payload", "target")
+    __slots__ = ("body", "head", "is_last", "job", "line", "payload")
 
-    def __init__(
-        self,
-        line: Line,
-        method: bytes,
-        target: bytes,
-        headers: dict[bytes, bytes],
-        body: bytes,
-        *,
-        is_last: bool,
-    ) -> None:
+    def __init__(self, line: Line, head: Head, body: bytes) -> None:
         self.line = line
-        self.method = method
-        self.target = target
-        self.headers = headers
-        """Names in lower case."""
+        self.head = head
         self.body = body
-        self.is_last = is_last
+        self.is_last = head.is_last
         """The connection ends with this answer."""
-        self.is_http_10 = False
         self.payload: bytes | None = None
         """The answer's bytes, head and body, once they are there."""
         self.job: Job | None = None
@@ -73,7 +62,20 @@ class Exchange:
     def answer(self, status: int, body: bytes, *, kind: bytes = JSON, headers: bytes = b"") -> None:
         """Sends the answer when its turn comes. `headers` are whole lines with their line ends."""
         self.job = None
-        if b"accept-encoding" in self.headers and len(body) >= SHORT_BYTES:
+        head, connections = self.head, self.line.connections
+        may_compress = head.accepts_coding and len(body) >= SHORT_BYTES
+        if (
+            status == 200
+            and head.is_usual
+            and not may_compress
+            and not headers
+            and kind is JSON
+            and not connections.is_draining
+        ):
+            usual = connections.usual_heads.get(len(body))
+            self.payload = (usual or _make_usual_head(connections, len(body))) + body
+            self.line.flush()
+        elif may_compress:
             self.line.compress(
                 self, body, lambda coded, header: self._finish(status, coded, kind, headers + header)
             )
@@ -95,9 +97,18 @@ class Exchange:
         if self.is_last or (connections.is_draining and line.exchanges[-1] is self):
             self.is_last = True
             headers += b"Connection: close\r\n"
-        elif self.is_http_10:
+        elif self.head.is_http_10:
             headers += b"Connection: keep-alive\r\n"
         head = _HEADS[status, kind]
-        shown = b"" if self.method == b"HEAD" else body
+        shown = b"" if self.head.method == b"HEAD" else body
         self.payload = b"%b%d\r\n%b%b\r\n%b" % (head, len(body), connections.date_line, headers, shown)
         line.flush()
+
+
+def _make_usual_head(connections: Connections, size: int) -> bytes:
+    """The head of the commonest answer: 200, JSON of so many bytes, the connection stays."""
+    heads = connections.usual_heads
+    if len(heads) >= _MOST_USUAL_HEADS:
+        heads.clear()
+    head = heads[size] = b"%b%d\r\n%b\r\n" % (_HEADS[200, JSON], size, connections.date_line)
+    return head

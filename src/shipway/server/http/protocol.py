@@ -25,12 +25,15 @@ from shipway.errors import (
 from shipway.server.http.connections import Connections
 from shipway.server.http.content_coding import choose_coding, compress
 from shipway.server.http.exchange import Exchange
+from shipway.server.http.heads import Head
 
 _OFF_LOOP_BYTES = 64 * 2**10
 _LINGER_SECONDS = 2.0
 """After a refusal the rest of the request is read and dropped for this long: closing at once would reset the
 connection, and the client would never see the answer (RFC 9112, 9.6)."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_HEAD_END = b"\r\n\r\n"
+_NO_HEAD = Head(b"", b"", {})
 
 
 class Phase(IntEnum):
@@ -54,6 +57,7 @@ class HttpConnection(asyncio.Protocol):
         self._settings = connections.settings
         self._handle = handle
         self._parser = httptools.HttpRequestParser(self)
+        self._find_head: Callable[[bytes], Head | None] = connections.heads.get
         self._transport: asyncio.Transport | None = None
         self.exchanges: deque[Exchange] = deque()
         self._phase = _BETWEEN
@@ -68,6 +72,8 @@ class HttpConnection(asyncio.Protocol):
         self._age_seconds = 0.0
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
+        self._parsed_head: Head | None = None
+        """Of the request that the parser finished last, in these bytes."""
         self._fed_bytes = 0
         """No less than what arrived of the current request: while it is small, its head is."""
         self._header_bytes = 0
@@ -103,8 +109,25 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parses; complete requests are handled before this returns."""
-        if self._phase is _REFUSED or self._has_ended:
-            return
+        if self._phase is _BETWEEN and not self._has_ended:
+            end = data.find(_HEAD_END) + 4
+            head = self._find_head(data[:end])
+            if head is not None and len(data) - end == head.body_bytes:
+                self._progress += 1
+                self._take(head, data[end:])
+            else:
+                self._parsed_head = None
+                self._parse(data)
+                parsed = self._parsed_head
+                # One whole request and no more, with the body that its head announces (CONNECT has none).
+                if parsed is not None and len(data) - end == self._body_bytes == parsed.body_bytes:
+                    self.connections.heads.remember(data[:end], parsed)
+        elif self._phase is not _REFUSED and not self._has_ended:
+            self._parse(data)
+        if len(self.exchanges) >= self._settings.max_pipelined:
+            self._update_reading()
+
+    def _parse(self, data: bytes) -> None:
         self._fed_bytes = len(data) if self._phase is _BETWEEN else self._fed_bytes + len(data)
         try:
             self._parser.feed_data(data)
@@ -114,8 +137,6 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(self._refusal or MalformedRequestError(f"The request is not HTTP/1.1: {error}."))
         if self._phase is _HEAD:
             self._count_head(len(data))
-        if len(self.exchanges) >= self._settings.max_pipelined:
-            self._update_reading()
 
     def eof_received(self) -> bool:
         """A client that has sent all may still wait for its answers."""
@@ -183,17 +204,20 @@ class HttpConnection(asyncio.Protocol):
         """A request is whole."""
         self._phase = _BETWEEN
         parser, chunks = self._parser, self._chunks
-        exchange = Exchange(
-            self,
+        self._chunks = []
+        head = self._parsed_head = Head(
             parser.get_method(),
             self._url,
             self._headers,
-            chunks[0] if len(chunks) == 1 else b"".join(chunks),
             is_last=not parser.should_keep_alive(),
+            is_http_10=b"connection" in self._headers and parser.get_http_version() == "1.0",
         )
-        if b"connection" in self._headers:
-            exchange.is_http_10 = parser.get_http_version() == "1.0"
-        self._chunks = []
+        if head.is_last:
+            self._find_head = _find_none  # the parser refuses what follows, so it must see it
+        self._take(head, chunks[0] if len(chunks) == 1 else b"".join(chunks))
+
+    def _take(self, head: Head, body: bytes) -> None:
+        exchange = Exchange(self, head, body)
         self.exchanges.append(exchange)
         self._handle(exchange)
 
@@ -220,7 +244,7 @@ class HttpConnection(asyncio.Protocol):
         """Calls `then` with the body in a coding that the client accepts, and the header that names it."""
         coding = None
         if len(body) >= self._settings.compress_min_bytes:
-            coding = choose_coding(exchange.headers.get(b"accept-encoding"))
+            coding = choose_coding(exchange.head.headers.get(b"accept-encoding"))
         if coding is None:
             then(body, b"")
             return
@@ -268,7 +292,7 @@ class HttpConnection(asyncio.Protocol):
         """Answers with the error after what is under way, and takes nothing more from this connection."""
         self._phase = _REFUSED
         self._chunks = []
-        exchange = Exchange(self, b"", self._url, {}, b"", is_last=True)
+        exchange = Exchange(self, Head(b"", self._url, {}, is_last=True), b"")
         self.exchanges.append(exchange)
         exchange.fail(error)
 
@@ -288,7 +312,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _invite_body(self) -> None:
         """Answers `Expect: 100-continue`, after the answers that are owed before."""
-        exchange = Exchange(self, b"", b"", {}, b"", is_last=False)
+        exchange = Exchange(self, _NO_HEAD, b"")
         exchange.payload = _CONTINUE
         self.exchanges.append(exchange)
         self.flush()
@@ -331,3 +355,8 @@ class HttpConnection(asyncio.Protocol):
     @staticmethod
     def _too_slow(part: str, limit: str, seconds: float) -> RequestTimeoutError:
         return RequestTimeoutError(f"The request's {part} did not arrive within {limit} ({seconds:g} s).")
+
+
+def _find_none(_text: bytes) -> Head | None:
+    """What a connection looks heads up with when its parser must see everything."""
+    return None

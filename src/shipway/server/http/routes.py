@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import unquote
 
 import msgspec
@@ -21,7 +22,7 @@ from shipway.server.http.content_coding import decompress
 from shipway.server.http.exchange import OCTETS, Exchange
 from shipway.server.http.v2_documents import index_document, model_document, server_document
 from shipway.server.http.v2_reply import ReplyWriter
-from shipway.server.http.v2_request import RequestReader
+from shipway.server.http.v2_request import InferCall, RequestReader
 from shipway.server.model import ServedModel
 from shipway.server.service import Readiness, Service
 from shipway.server.settings import ServerSettings
@@ -49,6 +50,8 @@ class Routes:
         self._settings = settings
         self._calls: dict[bytes, InferRoute] = {}
         """By request target, for the models that `find` answered in this generation of the service."""
+        self._routes: dict[ServedModel, InferRoute] = {}
+        """One for each model, however many targets lead to it."""
         self._generation = -1
 
     def handle(self, exchange: Exchange) -> None:
@@ -61,25 +64,26 @@ class Routes:
         except ShipwayError as error:
             exchange.fail(error)
         except Exception:  # the request boundary: whatever else is wrong, the client gets an answer
-            log.exception("%r %r failed unexpectedly", exchange.method, exchange.target)
+            log.exception("%r %r failed unexpectedly", exchange.head.method, exchange.head.target)
             exchange.fail(ShipwayError("The server failed on this request; its log has the reason."))
 
     def _route(self, exchange: Exchange) -> None:
-        if exchange.method == b"POST" and self._generation == self._service.generation:
-            call = self._calls.get(exchange.target)
+        head = exchange.head
+        if head.method == b"POST" and self._generation == self._service.generation:
+            call = self._calls.get(head.target)
             if call is not None:
                 self._infer(exchange, call)
                 return
-        path = _segments(exchange.target)
+        path = _segments(head.target)
         answer = self._find(path)
         if answer is None and path[:2] == ["v2", "models"] and path[-1] == "infer":
             model = self._service.find(*_model_of(path, suffix=1))
             if _is_allowed(exchange, b"POST"):
-                self._infer(exchange, self._remember(exchange.target, model))
+                self._infer(exchange, self._remember(head.target, model))
             return
         if answer is None:
             raise RouteNotFoundError(
-                f"No {exchange.target.decode('latin-1')[:200]!r} on this server.",
+                f"No {head.target.decode('latin-1')[:200]!r} on this server.",
                 hint="GET / shows its paths.",
             )
         if _is_allowed(exchange, b"GET", b"HEAD"):
@@ -91,11 +95,15 @@ class Routes:
         """The way to a model, kept under its target while the service finds the same there."""
         if self._generation != self._service.generation or len(self._calls) >= _KNOWN_TARGETS:
             self._calls.clear()
+            self._routes.clear()
             self._generation = self._service.generation
-        card = model.card
-        route = self._calls[target] = InferRoute(
-            model, RequestReader(card.signature), ReplyWriter(card.name, card.version, card.signature)
-        )
+        route = self._routes.get(model)
+        if route is None:
+            card = model.card
+            route = self._routes[model] = InferRoute(
+                model, RequestReader(card.signature), ReplyWriter(card.name, card.version, card.signature)
+            )
+        self._calls[target] = route
         return route
 
     def _find(self, path: list[str]) -> Callable[[], tuple[int, object]] | None:
@@ -124,7 +132,7 @@ class Routes:
         return _readiness({"name": model.card.name}, self._service.model_readiness(model))
 
     def _infer(self, exchange: Exchange, route: InferRoute) -> None:
-        coding = exchange.headers.get(b"content-encoding")
+        coding = exchange.head.content_encoding
         if coding is None:
             self._infer_body(exchange, route, exchange.body)
         elif len(exchange.body) <= _OFF_LOOP_BYTES:
@@ -142,27 +150,29 @@ class Routes:
         return decompress(body, coding.decode("latin-1"), limit=self._settings.max_body_bytes)
 
     def _infer_body(self, exchange: Exchange, route: InferRoute, body: bytes) -> None:
-        call = route.reader.read(body, exchange.headers.get(b"inference-header-content-length"))
-
-        def done(outcome: Outcome) -> None:
-            try:
-                if isinstance(outcome, ShipwayError):
-                    exchange.fail(outcome)
-                    return
-                answer, json_bytes = route.writer.write(call.id, outcome, call.outputs)
-            except ShipwayError as error:
-                exchange.fail(error)
-            except Exception:  # the request boundary: neighbors in the batch must still get their answers
-                log.exception("the answer to %r could not be written", exchange.target)
-                exchange.fail(ShipwayError("The server failed on this answer; its log has the reason."))
-            else:
-                if json_bytes is None:
-                    exchange.answer(200, answer)
-                else:
-                    header = b"Inference-Header-Content-Length: %d\r\n" % json_bytes
-                    exchange.answer(200, answer, kind=OCTETS, headers=header)
-
+        call = route.reader.read(body, exchange.head.json_length)
+        done = partial(_reply, exchange, route.writer, call)
         exchange.job = self._service.infer(route.model, call.inputs, done)
+
+
+def _reply(exchange: Exchange, writer: ReplyWriter, call: InferCall, outcome: Outcome) -> None:
+    """Answers with what a run gave."""
+    try:
+        if isinstance(outcome, ShipwayError):
+            exchange.fail(outcome)
+            return
+        body, json_bytes = writer.write(call.id, outcome, call.outputs)
+    except ShipwayError as error:
+        exchange.fail(error)
+    except Exception:  # the request boundary: neighbors in the batch must still get their answers
+        log.exception("the answer to %r could not be written", exchange.head.target)
+        exchange.fail(ShipwayError("The server failed on this answer; its log has the reason."))
+    else:
+        if json_bytes is None:
+            exchange.answer(200, body)
+        else:
+            header = b"Inference-Header-Content-Length: %d\r\n" % json_bytes
+            exchange.answer(200, body, kind=OCTETS, headers=header)
 
 
 def _segments(target: bytes) -> list[str]:
@@ -191,9 +201,9 @@ def _model_of(path: list[str], *, suffix: int) -> tuple[str, str | None]:
 
 def _is_allowed(exchange: Exchange, *methods: bytes) -> bool:
     """True for one of the methods; otherwise the refusal is sent, with the methods that it must name."""
-    if exchange.method in methods:
+    if exchange.head.method in methods:
         return True
-    target, found = exchange.target.decode("latin-1")[:200], exchange.method.decode("latin-1")
+    target, found = exchange.head.target.decode("latin-1")[:200], exchange.head.method.decode("latin-1")
     expected = " and ".join(method.decode() for method in methods)
     error = MethodNotAllowedError(f"{target} takes {expected}, found {found}.")
     exchange.fail(error, headers=b"Allow: %b\r\n" % b", ".join(methods))

@@ -5,6 +5,7 @@ BOOL takes one byte; each BYTES element is a 4-byte little-endian length and tha
 
 from __future__ import annotations
 
+import sys
 from math import prod
 from struct import Struct
 from typing import Any
@@ -15,6 +16,7 @@ from shipway.errors import TensorMismatchError
 from shipway.types import Array, DType, TensorSpec
 
 _LENGTH = Struct("<I")
+_IS_LITTLE = sys.byteorder == "little"
 
 
 def decode_tensor(data: memoryview, spec: TensorSpec, shape: list[int]) -> Array:
@@ -35,9 +37,9 @@ def decode_tensor(data: memoryview, spec: TensorSpec, shape: list[int]) -> Array
     if spec.dtype is DType.BOOL:
         truth: Array = np.frombuffer(data, dtype=np.uint8) != 0
         return truth.reshape(shape)
-    array: Array = np.frombuffer(data, dtype=dtype.newbyteorder("<")).reshape(shape)
+    array: Array = np.ndarray(shape, dtype if _IS_LITTLE else dtype.newbyteorder("<"), data)
     # The JSON before it has any length, so the tensor may start at an address that its type does not allow.
-    return array.astype(dtype, copy=not array.flags.aligned)
+    return array if _IS_LITTLE and array.flags.aligned else array.astype(dtype)
 
 
 def _decode_strings(data: memoryview, spec: TensorSpec, count: int) -> Array:
@@ -68,7 +70,7 @@ def encode_tensor(array: Array) -> bytes:
     """The bytes of an array, as `decode_tensor` reads them."""
     if array.dtype.kind == "O":
         return b"".join(map(_encode_string, array.ravel().tolist()))
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    return array.tobytes() if _IS_LITTLE else array.astype(array.dtype.newbyteorder("<")).tobytes()
 
 
 def _encode_string(item: Any) -> bytes:  # noqa: ANN401 - a string tensor's element: text or bytes

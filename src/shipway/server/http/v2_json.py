@@ -37,6 +37,8 @@ _ELEMENTS: dict[DType, Any] = {
     DType.FP64: float,
     DType.BYTES: str,
 }
+_MOST_SHARED = 256
+"""Elements of a row."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -120,6 +122,19 @@ def encode_data(name: str, array: Array) -> bytes:
             + '", "parameters": {"binary_data": true}}].',
         )
     return data
+
+
+def encode_rows(array: Array) -> list[bytes] | None:
+    """Each row's elements as they stand in a flat list, without its brackets; None where rows go one by one.
+
+    One pass over a batch instead of one per request. Not for text, for NaN and infinity (whoever did not get
+    them must not be refused), and for rows so long that a pass of their own costs nothing.
+    """
+    rows = len(array)
+    if array.dtype.kind == "O" or not 0 < array.size <= rows * _MOST_SHARED:
+        return None
+    text = _encode(array.reshape(rows, -1).tolist())
+    return None if b"null" in text else text[2:-2].split(b"],[")
 
 
 def _encode_text(name: str, array: Array) -> bytes:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from shipway.server.batching import Rows
 from shipway.server.http.v2_binary import encode_tensor
-from shipway.server.http.v2_json import encode_data
+from shipway.server.http.v2_json import encode_data, encode_rows
 from shipway.types import Array, Signature
 
 _encode = msgspec.json.Encoder().encode
@@ -37,8 +38,12 @@ class ReplyWriter:
         binary: list[bytes] | None = None
         if wanted is None:
             for name, start in self._outputs.items():
-                array = outputs[name]
-                parts += (start, _encode(array.shape), b',"data":', encode_data(name, array), b"},")
+                shared = _share(name, outputs) if type(outputs) is Rows else None
+                if shared is None:
+                    array = outputs[name]
+                    parts += (start, _encode(array.shape), b',"data":', encode_data(name, array), b"},")
+                else:
+                    parts += (start, *shared)
         else:
             binary = []
             for name, is_binary in wanted:
@@ -56,3 +61,31 @@ class ReplyWriter:
         if not binary:
             return json, None
         return b"".join((json, *binary)), len(json)
+
+
+class _RowTexts:
+    """One output of a run, all its rows in JSON."""
+
+    __slots__ = ("one", "rows", "tail")
+
+    def __init__(self, array: Array, rows: list[bytes]) -> None:
+        self.rows = rows
+        self.tail = b",".join([b"", *(b"%d" % size for size in array.shape[1:])])
+        """The shape after its first number."""
+        self.one = b'[1%b],"data":[' % self.tail
+
+
+def _share(name: str, rows: Rows) -> tuple[bytes, ...] | None:
+    """Shape, data and end of an output, from texts that the requests of a run share; None where they cannot."""
+    run = rows.run
+    if name not in run.notes:
+        array = run.outputs[name]
+        texts = encode_rows(array)
+        run.notes[name] = None if texts is None else _RowTexts(array, texts)
+    shared = run.notes[name]
+    if not isinstance(shared, _RowTexts):
+        return None
+    start, end = rows.start, rows.end
+    if end - start == 1:
+        return shared.one, shared.rows[start], b"]},"
+    return b'[%d%b],"data":[' % (end - start, shared.tail), b",".join(shared.rows[start:end]), b"]},"

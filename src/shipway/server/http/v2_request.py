@@ -10,41 +10,15 @@ import msgspec
 from shipway.errors import MalformedRequestError, TensorMismatchError, UnsupportedRequestError
 from shipway.server.http.v2_binary import decode_tensor, shape_of_raw
 from shipway.server.http.v2_json import JsonInput
+from shipway.server.http.v2_plain import PlainReader
+from shipway.server.http.v2_wire import NO_DATA, Parameters, WireCall, WireRequest, WireTensor
 from shipway.types import Array, DType, Signature
 
-Parameters = dict[str, str | int | float | bool | None]
-_EMPTY = msgspec.Raw(b"")
 _MOST_ELEMENTS = 2**40
 """More than any body can hold: refused before anything is multiplied with it."""
 _MOST_DIMENSIONS = 32
 """numpy's own limit is 64; lists nested deeper than that are an attack, not a tensor."""
 _NOT_OFFERED = ("shared_memory_region", "classification", "sequence_id", "sequence_start", "sequence_end")
-
-
-class WireTensor(msgspec.Struct, gc=False):
-    """One input as it is sent."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    data: msgspec.Raw = _EMPTY
-    parameters: Parameters | None = None
-
-
-class WireOutput(msgspec.Struct, gc=False):
-    """One output as it is asked for."""
-
-    name: str
-    parameters: Parameters | None = None
-
-
-class WireRequest(msgspec.Struct, gc=False):
-    """The JSON of an inference request."""
-
-    inputs: list[WireTensor]
-    id: str = ""
-    parameters: Parameters | None = None
-    outputs: list[WireOutput] | None = None
 
 
 @dataclass(slots=True)
@@ -66,6 +40,7 @@ class RequestReader:
     def __init__(self, signature: Signature) -> None:
         self._inputs = {spec.name: (str(spec.dtype.value), JsonInput(spec)) for spec in signature.inputs}
         self._outputs = [spec.name for spec in signature.outputs]
+        self._plain = PlainReader(signature)
 
     def read(self, body: bytes, header_length: bytes | None) -> InferCall:
         """The call in a body; `header_length` is the value of `Inference-Header-Content-Length`.
@@ -73,7 +48,11 @@ class RequestReader:
         Raises `MalformedRequestError`, `TensorMismatchError`, `UnsupportedRequestError`.
         """
         if header_length is None:
-            return self._read_parts(body, None)
+            plain = self._plain.read(body)
+            if plain is None:
+                return self._read_parts(body, None)
+            request, inputs = plain
+            return InferCall(request.id, inputs, self._wanted(request))
         try:
             json_bytes = int(header_length) if header_length.isdigit() else -1
         except ValueError:
@@ -105,7 +84,7 @@ class RequestReader:
             parameters = tensor.parameters
             if parameters is None or "binary_data_size" not in parameters:
                 _refuse_parameters(parameters)
-                if tensor.data is _EMPTY:
+                if tensor.data is NO_DATA:
                     raise MalformedRequestError(f"Input {tensor.name} has no data.")
                 inputs[tensor.name] = reader.read(tensor.data, tensor.shape)
                 continue
@@ -116,10 +95,7 @@ class RequestReader:
             raise MalformedRequestError(
                 f"The binary data is {len(binary)} bytes, the inputs' binary_data_size add up to {offset}."
             )
-        outputs = None
-        if request.outputs is not None or request.parameters is not None:
-            outputs = self._wanted(request)
-        return InferCall(request.id, inputs, outputs)
+        return InferCall(request.id, inputs, self._wanted(request))
 
     def _check(self, tensor: WireTensor, known: dict[str, Array]) -> JsonInput:
         """The reader of a tensor whose name, datatype and sizes may be used."""
@@ -140,7 +116,9 @@ class RequestReader:
             raise TensorMismatchError(f"Input {name}: no request holds the shape {shape}.")
         return reader
 
-    def _wanted(self, request: WireRequest) -> list[tuple[str, bool]] | None:
+    def _wanted(self, request: WireCall) -> list[tuple[str, bool]] | None:
+        if request.outputs is None and request.parameters is None:
+            return None
         _refuse_parameters(request.parameters)
         default = _flag(request.parameters, "binary_data_output", default=False)
         if not request.outputs:
@@ -178,7 +156,7 @@ def _binary_part(
             f"Input {tensor.name} has binary_data_size, and the request no Inference-Header-Content-Length.",
             hint="The header says how many bytes of the body are JSON.",
         )
-    if tensor.data is not _EMPTY:
+    if tensor.data is not NO_DATA:
         raise MalformedRequestError(f"Input {tensor.name} has both data and binary_data_size.")
     if type(size) is not int or size < 0 or offset + size > len(binary):
         raise MalformedRequestError(
