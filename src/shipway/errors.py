@@ -38,6 +38,7 @@ codes (`cli/exit_codes.py`, `server/http/statuses.py`), and tests walk this tree
     ├── SessionError                    what a runtime says
     │   ├── SessionLoadError            session.load             the runtime refuses the file
     │   └── SessionRunError             session.run              the runtime failed on these inputs
+    ├── ProofError                      serve.not-proven         a model failed its proof on this machine
     ├── EndpointError
     │   ├── EndpointUnreachableError    endpoint.unreachable
     │   └── EndpointAnswerError         endpoint.answer          it answered something else than expected
@@ -290,6 +291,12 @@ class SessionRunError(SessionError):
     """The runtime failed while it ran the model on these inputs."""
 
     code = "session.run"
+
+
+class ProofError(ShipwayError):
+    """A model did not answer its golden samples on this machine, or its own evidence speaks against it."""
+
+    code = "serve.not-proven"
 
 
 class EndpointError(ShipwayError):

@@ -16,7 +16,7 @@ from shipway.actions.observer import SILENT
 from shipway.actions.subject import read_subject
 from shipway.bundle.evidence import Result, overall
 from shipway.bundle.store import BundleWriter, open_bundle
-from shipway.errors import UnavailableError
+from shipway.errors import ProofError
 from shipway.runtimes.onnx_runtime import OnnxRuntime
 from shipway.sources.detect import open_source
 from shipway.targets.local import start_server
@@ -104,7 +104,7 @@ def test_a_bundle_whose_weights_were_exchanged_never_turns_ready(
         single_output(folder / "model.onnx", change=0.5)
         variant = replace(good.variant(), files=writer.files_of("onnx-fp32"))
         writer.commit(replace(good.manifest, variants=(variant,)), golden=good.golden())
-    with pytest.raises(UnavailableError, match="differs from the trained model"):
+    with pytest.raises(ProofError, match="differs from the trained model"):
         start_server([tmp_path / "digits.bundle"])
 
 

@@ -72,7 +72,7 @@ def test_every_heading_of_the_errors_page_says_what_to_do() -> None:
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_every_error_has_an_exit_code_that_is_not_our_bug(cls: type[ShipwayError]) -> None:
     code = exit_code_of(cls("expected this, found that"))
-    expected = {errors.InputError: {2}, errors.EnvironmentFailure: {3}}
+    expected = {errors.InputError: {2}, errors.EnvironmentFailure: {3}, errors.ProofError: {1}}
     for family, codes in expected.items():
         if issubclass(cls, family):
             assert code in codes

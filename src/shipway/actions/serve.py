@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from shipway.errors import UnavailableError
+from shipway.errors import ProofError
 from shipway.server.run import StartReport, run_server
 from shipway.server.settings import ServerSettings
 
@@ -31,15 +31,15 @@ def serve(
 
     `on_ready` is called with the address once every model has answered its golden samples here. `port` 0 picks
     a free one. Raises `BundleError`, `PortInUseError`, `SessionLoadError`, and
-    `UnavailableError` when a model fails its proof.
+    `ProofError` when a model fails its proof.
     """
     settings = replace(ServerSettings.from_environment(os.environ), host=host, port=port)
     return run_server([Path(path) for path in bundles], settings, on_ready, on_settled=_refuse_unfit)
 
 
 def _refuse_unfit(report: StartReport) -> None:
-    """Ends the server: whoever starts it by hand should read why, and not wait for a readiness that never comes."""
+    """Ends the server: whoever starts it should read why, and not wait for a readiness that never comes."""
     unfit = [model for model in report.models if not model.is_ready]
     if unfit:
         reasons = "; ".join(f"{model.name} version {model.version}: {model.reason}" for model in unfit)
-        raise UnavailableError(f"Not fit to be served on this machine: {reasons}.", hint=UNFIT_HINT)
+        raise ProofError(f"Not fit to be served on this machine: {reasons}.", hint=UNFIT_HINT)

@@ -8,11 +8,11 @@ from shipway.errors import (
     EnvironmentFailure,
     ExportError,
     InputError,
+    ProofError,
     RequestError,
     SessionError,
 )
 from shipway.errors import ShipwayError as _Root
-from shipway.errors import UnavailableError
 
 FINE = 0
 NOT_PASS = 1
@@ -28,7 +28,7 @@ ERRORS: dict[type[_Root], int] = {
     ExportError: USAGE,
     SessionError: USAGE,
     RequestError: USAGE,
-    UnavailableError: NOT_PASS,  # a server's word that the model failed its proof
+    ProofError: NOT_PASS,
     EnvironmentFailure: ENVIRONMENT,
     EndpointError: ENVIRONMENT,
 }

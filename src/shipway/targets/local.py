@@ -16,7 +16,7 @@ from shipway.errors import (
     EndpointUnreachableError,
     PermissionDeniedError,
     PortInUseError,
-    UnavailableError,
+    ProofError,
     UsageError,
     error_class,
 )
@@ -91,7 +91,7 @@ def start_server(bundles: Sequence[Path], *, host: str = "127.0.0.1", port: int 
     """Starts the server and returns when every model has proven itself.
 
     It also ends when this process does, however that happens: it watches the pipe that it gets as standard
-    input. Raises the error that the server gave (`PortInUseError`, `BundleError`, `UnavailableError` …).
+    input. Raises the error that the server gave (`PortInUseError`, `BundleError`, `ProofError` …).
     """
     command = [
         sys.executable,
@@ -119,7 +119,7 @@ def start_server(bundles: Sequence[Path], *, host: str = "127.0.0.1", port: int 
     if unready:
         _end(process)
         reasons = "; ".join(f"{model['name']}: {model.get('reason', '')}" for model in unready)
-        raise UnavailableError(
+        raise ProofError(
             f"The server does not find the model fit to serve on this machine: {reasons}.",
             hint="shipway inspect shows the bundle's verdicts; export the model again on this machine.",
         )

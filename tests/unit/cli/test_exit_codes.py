@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shipway import errors
-from shipway.cli.exit_codes import BUG, ENVIRONMENT, ERRORS, INTERRUPTED, USAGE, exit_code_of
+from shipway.cli.exit_codes import BUG, ENVIRONMENT, ERRORS, INTERRUPTED, NOT_PASS, USAGE, exit_code_of
 from shipway.errors import ShipwayError
 
 
@@ -26,6 +26,7 @@ EXPECTED = {
     "environment": ENVIRONMENT,
     "worker": ENVIRONMENT,
     "endpoint": ENVIRONMENT,
+    "serve": NOT_PASS,
 }
 
 

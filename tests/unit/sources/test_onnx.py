@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import time
@@ -60,7 +61,8 @@ def test_external_data_is_described_and_used(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     with closing(open_source(path)) as source:
         told = source.describe()
-    assert told.details["external_data"] == ["weights.bin"]
+    digest = hashlib.sha256((tmp_path / "weights.bin").read_bytes()).hexdigest()
+    assert told.details["external_data"] == {"weights.bin": digest}
     assert told.details["parameters"] == 4 * 16 + 16 + 16 * 3 + 3
     assert told.inputs == (TensorSpec("x", DType.FP32, ("batch", 4)),)
     (tmp_path / "inside").mkdir()

@@ -24,7 +24,7 @@ from shipway.errors import (
     BundleNotFoundError,
     PermissionDeniedError,
     PortInUseError,
-    UnavailableError,
+    ProofError,
     UsageError,
 )
 from shipway.targets.local import LocalServer, require_free_port, start_server
@@ -122,7 +122,7 @@ def test_a_model_that_does_not_prove_itself_is_told_with_the_reason(tmp_path: Pa
     x = rows(4, 4)
     wrong = golden_of(made, {"x": x}, outputs={"y": np.zeros((4, 3), np.float32)})
     before = children()
-    with pytest.raises(UnavailableError, match=r"tiny: golden samples alone: output 'y' differs") as caught:
+    with pytest.raises(ProofError, match=r"tiny: golden samples alone: output 'y' differs") as caught:
         start_server([write_bundle(tmp_path, made, wrong).path])
     assert caught.value.hint
     assert children() == before
