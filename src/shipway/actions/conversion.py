@@ -193,7 +193,8 @@ def _no_way(path: Path, attempts: list[Attempt]) -> ShipwayError:
     if len(errors) == 1 or (errors and all(isinstance(error, MissingDependencyError) for error in errors)):
         return errors[0]
     lines = "\n".join(f"  {attempt.describe()}" for attempt in attempts)
-    return ExportError(
-        f"No way of converting {path} to ONNX worked:\n{lines}",
-        hint="shipway doctor says what is installed; --python PATH uses the environment it was trained in.",
-    )
+    hint = "shipway doctor says what is installed; --python PATH uses the environment it was trained in."
+    missing = [error.hint for error in errors if isinstance(error, MissingDependencyError) and error.hint]
+    if missing:
+        hint = f"{missing[0]} opens one more way. {hint}"
+    return ExportError(f"No way of converting {path} to ONNX worked:\n{lines}", hint=hint)

@@ -9,7 +9,7 @@ import numpy as np
 from shipway.actions.observer import Observer
 from shipway.actions.running import run_cases
 from shipway.actions.subject import Subject
-from shipway.bundle.evidence import Verdict
+from shipway.bundle.evidence import Result, Verdict
 from shipway.bundle.golden import Golden
 from shipway.errors import DataMismatchError, UsageError
 from shipway.evaluation.decisions import DecisionRule, choose_rule
@@ -47,7 +47,7 @@ class Exam:
         )
         if not self.cases.has_data:
             numeric = replace(numeric, reason=f"{numeric.reason}; on generated inputs, no data was given")
-        if self.decides is None:
+        if self.decides is None or numeric.result is Result.INCONCLUSIVE:
             return (numeric,)
         try:
             decided = self.decides.apply(self.cases.main_rows(found))

@@ -164,7 +164,7 @@ class BundleWriter:
     def __enter__(self) -> Self:
         _refuse_foreign(self.target)
         with os_errors_as_ours("write the bundle", self.target):
-            self.target.parent.mkdir(parents=True, exist_ok=True)
+            _make_parent(self.target)
             self.folder = Path(tempfile.mkdtemp(prefix=f".{self.target.name}.", dir=self.target.parent))
         return self
 
@@ -239,6 +239,16 @@ class BundleWriter:
             except BaseException:
                 old.rename(self.target)
                 raise
+
+
+def _make_parent(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
+        raise OutputExistsError(
+            f"No folder can be made at {target.parent} to write {target.name} into: {error.strerror}.",
+            hint="Choose another --out; a part of that path may be a file.",
+        ) from error
 
 
 def _refuse_foreign(target: Path) -> None:

@@ -146,7 +146,8 @@ def _only_candidate(outputs: Mapping[str, Array], signature: Signature) -> str:
             raise UsageError(
                 f"The model has {len(candidates)} outputs that could hold its classes: "
                 f"{', '.join(map(repr, candidates))}.",
-                hint="Say which one decides: output=NAME.",
+                hint="Evaluation reads one of them only: save a model with one such output, or use "
+                "shipway export, serve and check without labelled data, which judge every output.",
             )
     shown = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in outputs.items())
     raise DataMismatchError(

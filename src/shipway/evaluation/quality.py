@@ -18,6 +18,11 @@ SIGNIFICANCE = 1e-4
 """Chance of a FAIL on labels that are merely hard: each data set is judged once, and a FAIL stops the user."""
 MOST_CLASSES = 2_000
 """Above, only labels off by one are tried: the best order takes the cube of the classes."""
+LEAST_CLASSES = 3
+"""Labelled classes that it takes: a weak model's answers to one or two classes fit some other order by chance
+(a net of one epoch on rows of a single class: 36 of 120)."""
+LEAST_REORDERED = 0.8
+"""Accuracy that another order must reach: what is left wrong then is not the model's weakness."""
 LEAST_GAIN = 0.2
 """Accuracy that another order of the classes must win: a model may truly confuse two rare classes."""
 
@@ -29,7 +34,8 @@ def label_fit(
 
     The order of classes that fits best is found on the even rows and tried on the odd ones: FAIL when it is
     right there where the labels as given are wrong significantly more often than the reverse (exact one-sided
-    McNemar test at 1e-4) and wins at least 20 points of accuracy. Else PASS, also for a model that is merely bad.
+    McNemar test at 1e-4), wins at least 20 points of accuracy and reaches 80 %, on three labelled classes or more
+    (two of a model of two). Else PASS, also for a model that is merely bad.
     """
     order = _best_order(labels[::2], predicted[::2], class_count)
     judged, decided = labels[1::2], predicted[1::2]
@@ -44,7 +50,8 @@ def label_fit(
         "accuracy_reordered": better,
         "p_value": chance,
     }
-    if chance < SIGNIFICANCE and gained - lost >= LEAST_GAIN * len(judged):
+    is_other = better >= LEAST_REORDERED and len(np.unique(labels)) >= min(LEAST_CLASSES, class_count)
+    if is_other and chance < SIGNIFICANCE and gained - lost >= LEAST_GAIN * len(judged):
         words = _order_in_words(order)
         reason = f"accuracy is {accuracy:.1%} with the labels as given and {better:.1%} with {words}"
         return Verdict(LABEL_FIT, subject, Result.FAIL, reason, figures)

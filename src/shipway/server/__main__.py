@@ -80,4 +80,7 @@ def _print_line(document: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # before the loop listens for it
+        sys.exit(130)

@@ -158,7 +158,10 @@ def _find_interpreter(python: Path | None) -> Path:
     """The interpreter's path; not resolved, because a virtual environment is told by its link."""
     if python is None:
         return Path(sys.executable)
-    found = shutil.which(python.expanduser())
+    given = python.expanduser()
+    if given.is_file() and os.access(given, os.X_OK):
+        return given.absolute()  # before the search path, which a name without a slash would mean
+    found = shutil.which(given)
     if found is None:
         what = (
             "is a folder" if python.is_dir() else "is not executable" if python.exists() else "does not exist"

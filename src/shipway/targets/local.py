@@ -103,7 +103,10 @@ def start_server(bundles: Sequence[Path], *, host: str = "127.0.0.1", port: int 
         "--port",
         str(port),
     ]
-    process = subprocess.Popen([*command, "--until-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # A session of its own: Ctrl-C in the terminal is for this process, which then lets the server drain.
+    process = subprocess.Popen(
+        [*command, "--until-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
     assert process.stdout is not None
     try:
         line = _read_line(process)
