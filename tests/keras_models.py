@@ -76,6 +76,15 @@ def half_precision() -> keras.Model:
     )
 
 
+def positions() -> keras.Model:
+    """Adds an embedding of `arange`, a constant that no layer holds."""
+    tokens = layers.Input((6,), dtype="int32", name="tokens")
+    places = layers.Embedding(6, 4)(keras.ops.arange(6))
+    return keras.Model(
+        tokens, layers.Dense(2, name="label")(layers.Embedding(VOCABULARY, 4)(tokens) + places)
+    )
+
+
 def with_lambda() -> keras.Model:
     row = layers.Input((4,), name="row")
     payload = layers.Lambda(lambda x: __import__("pathlib").Path("marker").touch() or x, name="payload")
@@ -99,7 +108,7 @@ def stateful() -> keras.Model:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    builders = (cnn, two_in_two_out, named_by_dict, lstm, tagger, transformer, half_precision)
+    builders = (cnn, two_in_two_out, named_by_dict, lstm, tagger, transformer, half_precision, positions)
     for seed, build in enumerate((*builders, with_lambda, custom, stateful)):
         keras.utils.set_random_seed(seed)
         build().save(folder / f"{build.__name__}.keras")

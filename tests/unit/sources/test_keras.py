@@ -162,6 +162,15 @@ def test_the_torch_exporter_is_refused_where_it_would_fix_the_length(open_model,
     assert list(into.iterdir()) == []
 
 
+def test_a_constant_that_no_layer_holds_becomes_a_weight(open_model, into):
+    source = open_model("positions")
+    data = {"tokens": tokens(7, 6)}
+    found = source.reference({"data": data}, silent)
+    model = convert(source, "tensorflow/tf2onnx-function", into, data)
+    assert [value.name for value in onnx.load(model).graph.input] == ["tokens"]
+    assert_same(model, {"data": data}, found)
+
+
 @pytest.mark.parametrize("way", ["torch/dynamo", "torch/dynamo-plain"])
 def test_the_torch_ways(open_model, into, way):
     source = open_model("cnn")

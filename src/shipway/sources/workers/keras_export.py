@@ -48,7 +48,20 @@ def _tf2onnx_function(model: Model, out: Path, task: Mapping[str, Any]) -> None:
 
     traced = tensorflow.function(function, input_signature=specs)
     proto, _ = tf2onnx.convert.from_function(traced, input_signature=specs, opset=OPSET)
+    _store_captured(proto.graph, traced.get_concrete_function(*specs).graph.captures)
     finish(proto, model.signature(), out)
+
+
+def _store_captured(graph: Any, captures: Any) -> None:  # noqa: ANN401 - protobuf and TensorFlow have no types
+    """Makes weights of the constants that the function took from outside; tf2onnx leaves them as inputs.
+
+    A position embedding of `keras.ops.arange`, or `Normalization` with a given mean, is such a constant.
+    """
+    onnx = importlib.import_module("onnx")
+    values = {inner.name: outer for outer, inner in captures if hasattr(outer, "numpy")}
+    for tensor in [found for found in graph.input if found.name in values]:
+        graph.initializer.append(onnx.numpy_helper.from_array(values[tensor.name].numpy(), tensor.name))
+        graph.input.remove(tensor)
 
 
 def _keras_export(model: Model, out: Path, task: Mapping[str, Any]) -> None:
