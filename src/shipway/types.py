@@ -130,6 +130,12 @@ class Signature:
         first = firsts.pop()
         return first if isinstance(first, str) else None
 
+    @property
+    def rows_per_request(self) -> int:
+        """The fewest rows that can be asked: the first input's fixed first size, or 1 where it is free."""
+        first = self.inputs[0].shape[0] if self.inputs[0].shape else 1
+        return first if isinstance(first, int) else 1
+
     def input(self, name: str) -> TensorSpec:
         """The input of that name. Raises `KeyError`."""
         return _named(self.inputs, name)

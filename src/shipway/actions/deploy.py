@@ -43,7 +43,7 @@ class Deployment:
         return self.server.url if self.server else None
 
     def wait(self) -> None:
-        """Returns when the server ends; Ctrl-C reaches it too."""
+        """Returns when the server ends."""
         if self.server:
             self.server.wait()
 

@@ -51,12 +51,8 @@ class Exam:
             return (numeric,)
         try:
             decided = self.decides.apply(self.cases.main_rows(found))
-        except (
-            DataMismatchError,
-            KeyError,
-            ValueError,
-        ):  # another form than the source's: numeric parity named it
-            return (numeric,)
+        except (DataMismatchError, KeyError, ValueError):
+            return (numeric,)  # of another form than the source's answers, which numeric parity has named
         decisions = decision_parity(
             self.decides.apply(self.cases.main_rows(self.reference.outputs)),
             decided,

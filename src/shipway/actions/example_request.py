@@ -30,9 +30,7 @@ def example_request(bundle: Bundle, url: str) -> dict[str, Json] | None:
     golden = bundle.golden()
     if golden is None:
         return None
-    first = bundle.manifest.signature.inputs[0].shape[:1]
-    count = first[0] if first and isinstance(first[0], int) else 1
-    rows = _chosen_rows(golden, count)
+    rows = _chosen_rows(golden, bundle.manifest.signature.rows_per_request)
     inputs = [_tensor(name, array[rows]) for name, array in golden.inputs.items()]
     body = json.dumps({"inputs": inputs}, separators=(",", ":"))
     address = f"{url}/v2/models/{quote(bundle.manifest.name, safe='')}/infer"

@@ -6,13 +6,13 @@ need TensorFlow; its file waits until `convert` of that way asks for it, or unti
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from shipway.bundle.files import sha256_of
 from shipway.errors import SourceUnsupportedError
 from shipway.needs import Need, Needs
 from shipway.os_errors import os_errors_as_ours
@@ -80,9 +80,8 @@ class KerasSource:
             "needs_trust": list(found.needs_trust),
             "unsupported": list(found.unsupported),
         }
-        with os_errors_as_ours("read the model", self.path), self.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+        with os_errors_as_ours("read the model", self.path):
+            digest, size = sha256_of(self.path), self.path.stat().st_size
         return Description(
             format=KerasFormat.name,
             path=self.path,

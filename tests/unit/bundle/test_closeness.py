@@ -1,12 +1,14 @@
 """The one measure of difference: what it divides by, and what counts as equal."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shipway.bundle.closeness import output_scale, row_errors, row_scales
+from shipway.bundle.closeness import SCALE_FLOOR, output_scale, row_errors, row_scales
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,8 @@ def test_nothing_differs_in_nothing(shape):
 @given(hnp.arrays(np.float32, hnp.array_shapes(min_dims=1, max_dims=3), elements=st.floats(width=32)))
 def test_an_answer_equals_itself(array):
     assert (row_errors(array, array, scale=output_scale(array)) == 0).all()
+
+
+def test_the_format_page_states_the_floor() -> None:
+    page = Path(__file__).parents[3] / "docs" / "format" / "bundle-1.md"
+    assert f"{SCALE_FLOOR:g} × `scale`" in page.read_text(encoding="utf-8")
