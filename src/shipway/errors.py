@@ -33,7 +33,9 @@ codes (`cli/exit_codes.py`, `server/http/statuses.py`), and tests walk this tree
     │   └── WorkerError                 the child process with the framework
     │       ├── WorkerCrashedError      worker.crashed
     │       ├── WorkerTimeoutError      worker.timeout
-    │       └── WorkerMemoryError       worker.memory
+    │       ├── WorkerMemoryError       worker.memory
+    │       ├── WorkerDiskError         worker.disk              its files grew over their limit
+    │       └── WorkerProcessesError    worker.processes         it started too many processes
     ├── ExportError                     export.no-way            every conversion failed; names each failure
     ├── SessionError                    what a runtime says
     │   ├── SessionLoadError            session.load             the runtime refuses the file
@@ -267,6 +269,18 @@ class WorkerMemoryError(WorkerError):
     """The child needed more memory than its limit."""
 
     code = "worker.memory"
+
+
+class WorkerDiskError(WorkerError):
+    """The child wrote more, or a larger file, than its limit."""
+
+    code = "worker.disk"
+
+
+class WorkerProcessesError(WorkerError):
+    """The child and its descendants were more processes than their limit."""
+
+    code = "worker.processes"
 
 
 class ExportError(ShipwayError):

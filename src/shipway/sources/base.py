@@ -24,6 +24,12 @@ class Limits:
     timeout_seconds: float = 900.0
     memory_bytes: int | None = None
     """Resident memory of the child and its descendants; None: nine tenths of what is free when it starts."""
+    file_bytes: int = 16 << 30
+    """The size of any one file that it writes."""
+    disk_bytes: int | None = None
+    """All its temporary files together; None: nine tenths of what is free when it starts."""
+    processes: int = 500
+    """How many processes the child and its descendants may be at once."""
     scratch: Path | None = None
     """The folder that temporary files go under; None: the system's own. A Keras file's weights must fit twice."""
 

@@ -1,8 +1,8 @@
 """Runs a worker in a child process, so that a framework's crash, leak, hang or hostile file stays there.
 
 The child gets a job file and a folder, writes its results into the folder, and says on standard output, a
-JSON line at a time, how far it is (`workers/wire.py`). It runs under limits of time and memory, and neither
-it nor its descendants outlive the call. No framework may be imported here.
+JSON line at a time, how far it is (`workers/wire.py`). It runs without a network and under limits of time, memory
+and disk, and neither it nor its descendants outlive the call. No framework may be imported here.
 """
 
 from __future__ import annotations
@@ -31,25 +31,27 @@ from shipway.errors import (
     MissingDependencyError,
     ShipwayError,
     WorkerCrashedError,
+    WorkerDiskError,
+    WorkerError,
     WorkerMemoryError,
-    WorkerTimeoutError,
     error_class,
 )
 from shipway.os_errors import os_errors_as_ours
 from shipway.sources.base import Limits, Progress
-from shipway.sources.processes import free_bytes, kill_all, resident_bytes
+from shipway.sources.processes import kill_all
+from shipway.sources.usage import LOOK_SECONDS, MORE_MEMORY, Usage
+from shipway.sources.workers.removal import remove_tree
 
 WORKERS: Final = Path(__file__).resolve().parent / "workers"
 
-_POLL_SECONDS = 0.2
-_FREE_SHARE = 0.9
-"""Of the free memory: what a child may use without a limit, so that the kernel ends no other program for it."""
 _LOG_LINES = 15
 _LOG_WIDTH = 400
 _LINE_BYTES = 1 << 20
 """A longer line on the wire is no message of ours."""
 _MARK = "SHIPWAY_WORKER"
 _NO_SPACE = "no space left on device"
+_NO_MEMORY = "std::bad_alloc"
+"""The last word of a C++ program that was refused memory."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,10 @@ class Run:
     outcomes: tuple[Outcome, ...]
     seconds: float
     peak_bytes: int
-    """The largest resident memory of the child and its descendants that was seen, five times a second."""
+    """The largest resident memory of the child and its descendants that was seen."""
+    confined: Mapping[str, str] = field(default_factory=dict)
+    """How `sizes`, `network`, `privileges` and `files` were taken from the child, or `"open: "` and why they were
+    not (`workers/confine.py`); empty for a child that did not come so far."""
 
 
 class Scratch:
@@ -91,7 +96,7 @@ class Scratch:
     def __init__(self, parent: Path | None = None) -> None:
         with os_errors_as_ours("make a working folder", parent or Path(tempfile.gettempdir())):
             self.path = Path(tempfile.mkdtemp(prefix="shipway-", dir=parent)).resolve()
-        self.close = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        self.close = weakref.finalize(self, remove_tree, self.path)
 
     def folder(self, name: str) -> Path:
         """A new folder in it whose name begins with `name`."""
@@ -112,8 +117,9 @@ def run(
 ) -> Run:
     """Runs the tasks in one child, in order; the first failure ends it and is the outcome of all that follow.
 
-    `folder` is the child's own working directory. If this process dies meanwhile, the child's guard removes
-    `temporary` (a folder that holds `folder`; None: `folder` itself).
+    `folder` is the child's own working directory. `temporary` is a folder that holds it (None: `folder`
+    itself): the child can write nowhere else, what lies in it counts against the limit on disk, and if this
+    process dies meanwhile, the child's guard removes it.
     `python` is another interpreter to run it with; `extra` names the part of Shipway that would install what
     is missing in this one. Raises `MissingDependencyError` when the interpreter cannot be started and
     `DiskFullError`; whatever happens later stands in the outcomes.
@@ -122,8 +128,11 @@ def run(
     mark = secrets.token_hex(16)
     home = folder / "home"
     command = [str(interpreter), "-B", str(WORKERS), str(worker), str(folder / "job.json")]
+    with os_errors_as_ours("look at the child's folder", folder):
+        usage = Usage((temporary or folder).resolve(), limits)
     job = {
         "temporary": str(temporary or folder),
+        "limits": usage.kernel_limits(),
         "home": str(home),
         "tasks": [{"task": t.name, **t.arguments} for t in tasks],
     }
@@ -145,13 +154,13 @@ def run(
             f"The interpreter {interpreter} could not be started: {error.strerror or error}.",
             hint="Give the path of a Python with --python, for example path/to/venv/bin/python.",
         ) from error
-    watch = _Watch(process, limits, progress)
+    watch = _Watch(process, usage, progress)
     try:
         cause = watch.follow()
     finally:
         _end(process, f"{_MARK}={mark}")
     outcomes = _outcomes(watch, cause, tasks, python=python, extra=extra)
-    return Run(outcomes, time.monotonic() - watch.started, watch.peak_bytes)
+    return Run(outcomes, time.monotonic() - usage.started, usage.peak_bytes, watch.confined)
 
 
 def _find_interpreter(python: Path | None) -> Path:
@@ -183,6 +192,7 @@ def _child_environment(home: Path, mark: str, own: Mapping[str, str]) -> dict[st
     }
     settings = {
         "CUDA_VISIBLE_DEVICES": "-1",  # TF32 on a GPU is a thousand times coarser than the CPU's float32
+        "JOBLIB_MULTIPROCESSING": "0",  # needs semaphores in /dev/shm, where a child may not write, and says so
         "ORT_DISABLE_TELEMETRY": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONFAULTHANDLER": "1",
@@ -208,24 +218,22 @@ def _end(process: subprocess.Popen[bytes], mark: str) -> None:
 
 
 class _Watch:
-    """Follows one child to its end: its lines, its log, its time and its memory."""
+    """Follows one child to its end: its lines, its log, its use of the machine."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, progress: Progress) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], usage: Usage, progress: Progress) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
-        self.started = time.monotonic()
-        self.peak_bytes = 0
         self.results: dict[int, Mapping[str, Any]] = {}
         self.failure: Mapping[str, Any] | None = None
         self.log: deque[str] = deque(maxlen=_LOG_LINES)
+        self.confined: Mapping[str, str] = {}
         self.process = process
-        self._timeout_seconds = limits.timeout_seconds
-        self._memory_bytes = limits.memory_bytes or int(_FREE_SHARE * free_bytes()) or None
+        self._usage = usage
         self._progress = progress
         self._buffers = {process.stdout.fileno(): b"", process.stderr.fileno(): b""}
         self._wire = process.stdout.fileno()
 
-    def follow(self) -> WorkerTimeoutError | WorkerMemoryError | None:
+    def follow(self) -> WorkerError | None:
         """Returns when the child has ended (None) or is over a limit (the error); kills nothing itself."""
         with selectors.DefaultSelector() as selector:
             for descriptor in self._buffers:
@@ -233,15 +241,15 @@ class _Watch:
                 selector.register(descriptor, selectors.EVENT_READ)
             next_look = 0.0
             while self.process.poll() is None:
-                for key, _ in selector.select(_POLL_SECONDS):
+                for key, _ in selector.select(LOOK_SECONDS):
                     if not self._read(key.fd):
                         selector.unregister(key.fd)
                 if time.monotonic() >= next_look:
-                    next_look = time.monotonic() + _POLL_SECONDS
-                    over = self._over_limit()
+                    over = self._usage.look(self.process.pid)
+                    next_look = time.monotonic() + LOOK_SECONDS
                     if over is not None:
                         self._drain()
-                        return over
+                        return type(over)(f"{over.message}{self.tail()}", hint=over.hint)
                 if not selector.get_map():
                     time.sleep(0.01)  # both pipes are closed, and the process is still ending
         self._drain()
@@ -276,28 +284,12 @@ class _Watch:
                 self.log.append(text[:_LOG_WIDTH])
         elif "progress" in message:
             self._progress(str(message["progress"]))
+        elif "confined" in message:
+            self.confined = message["confined"]
         elif "result" in message:
             self.results[int(message["task"])] = message["result"]
         else:
             self.failure = message["error"]
-
-    def _over_limit(self) -> WorkerTimeoutError | WorkerMemoryError | None:
-        used = resident_bytes(self.process.pid)
-        self.peak_bytes = max(self.peak_bytes, used)
-        limit = self._memory_bytes
-        if limit is not None and used > limit:
-            return WorkerMemoryError(
-                f"The child process used {_gigabytes(used)} of memory; its limit is {_gigabytes(limit)}. "
-                f"It was ended.{self.tail()}",
-                hint="Allow more with --memory-limit (in Python: Limits(memory_bytes=...)).",
-            )
-        if time.monotonic() - self.started > self._timeout_seconds:
-            return WorkerTimeoutError(
-                f"The child process did not finish within {self._timeout_seconds:g} s. "
-                f"It was ended.{self.tail()}",
-                hint="Allow more with --timeout (in Python: Limits(timeout_seconds=...)).",
-            )
-        return None
 
     def tail(self) -> str:
         """The last lines that the child printed, ready to follow a sentence; empty when it was silent."""
@@ -314,7 +306,7 @@ def _parse(line: bytes) -> Mapping[str, Any] | None:
         return None
     if not isinstance(message, dict):
         return None
-    if "progress" in message:
+    if "progress" in message or isinstance(message.get("confined"), dict):
         return message
     if isinstance(message.get("task"), int) and (
         isinstance(message.get("result"), dict) or isinstance(message.get("error"), dict)
@@ -343,9 +335,14 @@ def _translate(failure: Mapping[str, Any], *, python: Path | None, extra: str, t
         return MissingDependencyError(message, hint=install_line(python, failure.get("packages", ()), extra))
     if kind is WorkerCrashedError:
         message = f"The child process failed: {message}{tail}"
-    if kind is DiskFullError:
-        hint = hint or "Free some space, or set TMPDIR to a folder on a larger disk."
-    return kind(message, hint=hint)
+    return kind(message, hint=hint or _HINTS.get(kind, ""))
+
+
+_HINTS: Final[Mapping[type[ShipwayError], str]] = {
+    DiskFullError: "Free some space, or set TMPDIR to a folder on a larger disk.",
+    WorkerMemoryError: MORE_MEMORY,
+    WorkerDiskError: "Allow larger files in Python: Limits(file_bytes=...).",
+}
 
 
 def install_line(python: Path | None, packages: Sequence[str], extra: str) -> str:
@@ -363,14 +360,18 @@ def _explain_end(watch: _Watch) -> ShipwayError:
     if any(_NO_SPACE in line.lower() for line in watch.log):
         return DiskFullError(
             f"The child process found no space left to write to.{watch.tail()}",
-            hint="Free some space, or set TMPDIR to a folder on a larger disk.",
+            hint=_HINTS[DiskFullError],
+        )
+    if -status == signal.SIGXFSZ:
+        return WorkerDiskError(
+            f"The child process wrote a larger file than it may.{watch.tail()}", hint=_HINTS[WorkerDiskError]
+        )
+    if status < 0 and any(_NO_MEMORY in line for line in watch.log):
+        return WorkerMemoryError(
+            f"The child process found no memory left.{watch.tail()}", hint=_HINTS[WorkerMemoryError]
         )
     if status < 0:
         name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
         hint = "The kernel does this when memory runs out." if -status == signal.SIGKILL else ""
         return WorkerCrashedError(f"The child process was ended by {name}.{watch.tail()}", hint=hint)
     return WorkerCrashedError(f"The child process ended with status {status} and no result.{watch.tail()}")
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.2f} GB"

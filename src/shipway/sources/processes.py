@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -25,12 +25,28 @@ class _Status(NamedTuple):
     resident_bytes: int
 
 
-def resident_bytes(leader: int) -> int:
-    """Resident memory of a session leader, of its session and of all descendants; 0 where unknown.
+class Family(NamedTuple):
+    """A session leader, its session and all descendants, as they are at one moment."""
 
-    Pages that processes share are counted in each of them.
-    """
-    return sum(status.resident_bytes for status in _family(leader))
+    pids: tuple[int, ...]
+    resident_bytes: int
+    """Pages that processes share are counted in each of them."""
+
+
+def family(leader: int) -> Family:
+    """Looks through all processes of the machine, milliseconds; empty where there is no `/proc`."""
+    members = _family(leader)
+    return Family(tuple(status.pid for status in members), sum(status.resident_bytes for status in members))
+
+
+def resident_bytes(pids: Iterable[int]) -> int:
+    """Resident memory of these processes alone, microseconds each; one that is gone has none."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = 0
+    for pid in pids:
+        with suppress(OSError, IndexError):  # the file of a process that ends is empty
+            total += int((_PROC / str(pid) / "statm").read_text().split()[1]) * page
+    return total
 
 
 def free_bytes() -> int:

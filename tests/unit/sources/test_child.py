@@ -233,6 +233,37 @@ def test_the_worker_needs_no_shipway_and_shadows_no_package(start):
     assert not [entry for entry in result["path"] if entry.endswith(("sources", "workers"))]
 
 
+def test_the_folder_is_empty_but_for_the_job_and_the_home(start):
+    code = """
+    def go(task):
+        return {"files": sorted(os.listdir(".")), "home": os.listdir("home"), "input": sys.stdin.read()}
+    TASKS = {"go": go}
+    """
+    found = start(code)
+    assert found.outcomes[0].unwrap() == {"files": ["home", "job.json"], "home": [], "input": ""}
+    assert set(found.confined) == {"sizes", "network", "privileges", "files"}
+
+
+def test_a_child_that_fell_before_it_was_confined_says_nothing_of_it(start, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 3\n")
+    python.chmod(0o755)
+    assert start("TASKS = {}", python=python).confined == {}
+
+
+def test_the_child_writes_in_the_temporary_folder_that_holds_its_own(start, tmp_path):
+    (tmp_path / "kept").mkdir()
+    code = """
+    def go(task):
+        open("../kept/model.onnx", "w").close()
+        os.rename("../kept/model.onnx", "model.onnx")
+        return {}
+    TASKS = {"go": go}
+    """
+    start(code, temporary=tmp_path).outcomes[0].unwrap()
+    assert (tmp_path / "work" / "model.onnx").exists()
+
+
 def test_scratch_leaves_nothing(tmp_path):
     scratch = Scratch(tmp_path)
     (scratch.folder("a") / "file").write_text("x")

@@ -2,6 +2,7 @@
 
 One line is one of
     {"progress": "few words"}
+    {"confined": {"network": "namespace", ...}}
     {"task": 0, "result": {...}}
     {"task": 0, "error": {"code", "message", "hint", "packages"}}
 Only this file writes to the pipe that the parent reads: what a framework prints on standard output is led
@@ -13,7 +14,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import signal
 import sys
 import traceback
@@ -22,12 +22,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .confine import OPEN, confine
+from .removal import remove_tree
+
 Task = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 _wire = sys.stdout
 """Standard output until `serve` has put the framework's prints elsewhere."""
 
 NO_SPACE = "no space left on device"
+FILE_TOO_LARGE = "file too large"
+"""How the C library words EFBIG, which a write past the limit on one file gets."""
+NO_MEMORY = ("std::bad_alloc", "cannot allocate memory", "can't allocate memory", "failed to allocate memory")
+"""How the C++ library, the C library, torch and ONNX Runtime say that memory ran out."""
 CLEAN_END = b"."
 """What the parent writes before it closes the pipe; its absence means that the parent died."""
 
@@ -81,6 +88,7 @@ def serve(job_file: Path, load_tasks: Callable[[], Mapping[str, Task]]) -> None:
         job = json.loads(job_file.read_text(encoding="utf-8"))
         _leave_no_orphan(Path(job["temporary"]))
         os.environ["HOME"] = job["home"]  # after start-up, so that the user's own site-packages are found
+        _confine(job)
         tasks = load_tasks()
         for index, task in enumerate(job["tasks"]):
             _send({"task": index, "result": tasks[task["task"]](task)})
@@ -97,15 +105,29 @@ def serve(job_file: Path, load_tasks: Callable[[], Mapping[str, Task]]) -> None:
     os._exit(code)
 
 
+def _confine(job: Mapping[str, Any]) -> None:
+    """After the guard, which must outlive this process and so may not lie under its limits."""
+    confined = confine(Path(job["temporary"]), job["limits"])
+    _send({"confined": confined})
+    if confined["network"].startswith(OPEN):
+        progress("the child could not be cut off from the network")
+
+
 def _translate(error: BaseException) -> TaskError | None:
-    """The failures that mean the same wherever they happen: no space, no memory, no package."""
+    """The failures that mean the same wherever they happen: no space, no memory, too large a file."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, MemoryError):
-            return TaskError("worker.memory", "the child ran out of memory")
-        if (isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT)) or NO_SPACE in str(
-            seen
-        ).lower():
+        number = seen.errno if isinstance(seen, OSError) else None
+        text = str(seen).lower()
+        if (
+            isinstance(seen, MemoryError)
+            or number == errno.ENOMEM
+            or any(words in text for words in NO_MEMORY)
+        ):
+            return TaskError("worker.memory", f"the child ran out of memory: {summarize(seen)}")
+        if number == errno.EFBIG or FILE_TOO_LARGE in text:
+            return TaskError("worker.disk", f"the child wrote too large a file: {summarize(seen)}")
+        if number in (errno.ENOSPC, errno.EDQUOT) or NO_SPACE in text:
             return TaskError("environment.disk-full", f"the child could not write: {summarize(seen)}")
         seen = seen.__cause__ or seen.__context__
     return None
@@ -147,7 +169,7 @@ def _leave_no_orphan(folder: Path) -> None:
         if os.read(0, 1) != CLEAN_END:
             with suppress(ProcessLookupError):
                 os.killpg(worker, signal.SIGKILL)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
         os._exit(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
