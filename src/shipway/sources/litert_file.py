@@ -152,7 +152,7 @@ def read_litert(path: Path) -> LiteRTOutline:
             return _read(path, FlatBuffer(data, lookups=_LOOKUPS).root())
         except (ValueError, struct.error, OverflowError) as error:
             raise SourceDamagedError(
-                f"{path} ({size} bytes) is cut off or is no LiteRT file: {error}.", hint=_CONVERT_AGAIN
+                f"{path} ({size} bytes) is cut off, damaged or over a limit: {error}.", hint=_CONVERT_AGAIN
             ) from error
 
 

@@ -120,7 +120,7 @@ def read_saved_model(folder: Path) -> SavedModelOutline:
             return _read(folder, memoryview(data), sizes)
         except (WireError, ValueError) as error:
             raise SourceDamagedError(
-                f"{folder / GRAPH_FILE} ({sizes[GRAPH_FILE]} bytes) is cut off or is no SavedModel: {error}.",
+                f"{folder / GRAPH_FILE} ({sizes[GRAPH_FILE]} bytes) is cut off, damaged or over a limit: {error}.",
                 hint=_SAVE_AGAIN,
             ) from error
 
