@@ -120,7 +120,8 @@ def read_saved_model(folder: Path) -> SavedModelOutline:
             return _read(folder, memoryview(data), sizes)
         except (WireError, ValueError) as error:
             raise SourceDamagedError(
-                f"{folder / GRAPH_FILE} ({sizes[GRAPH_FILE]} bytes) is cut off, damaged or over a limit: {error}.",
+                f"{folder / GRAPH_FILE} ({sizes[GRAPH_FILE]} bytes) is cut off, damaged or over a limit: "
+                f"{error}.",
                 hint=_SAVE_AGAIN,
             ) from error
 

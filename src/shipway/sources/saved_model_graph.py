@@ -44,7 +44,7 @@ _HANDLE = re.compile(r"\w*HashTable\w*|VarHandleOp|Placeholder")
 _TABLE_FROM_FILE = re.compile(r"InitializeTableFromTextFile(V2)?")
 
 _FIELDS = 10_000_000
-"""The largest published graphs have some hundred thousand nodes of ten fields; these take some seconds to read."""
+"""The largest published graphs have some hundred thousand nodes of ten fields; these take seconds to read."""
 _NODES = 1_000_000
 _VISITS = 3_000_000
 """All signatures together; each visit takes some microseconds."""
