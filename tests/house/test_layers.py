@@ -209,7 +209,7 @@ def test_onnxruntime_is_imported_where_its_telemetry_was_turned_off_before() -> 
         for found in imports_of(path)
         if found.target.split(".")[0] == "onnxruntime" and not found.for_types_only
     }
-    assert places == {"runtimes/onnx_runtime.py", "sources/workers/onnx_worker.py"}
+    assert places == {"runtimes/onnx_runtime.py", "sources/workers/loaders/onnx.py"}
     door = (PACKAGE / "runtimes" / "onnx_runtime.py").read_text(encoding="utf-8")
     assert re.search(
         r'^    os\.environ\["ORT_DISABLE_TELEMETRY"\] = "1"\n.*?^ +import onnxruntime$', door, re.M | re.S

@@ -20,7 +20,7 @@ from shipway.actions.subject import Subject, check_name, default_name, read_subj
 from shipway.bundle.evidence import Result
 from shipway.bundle.store import Bundle, BundleWriter
 from shipway.evaluation.data import Dataset
-from shipway.sources.base import Limits
+from shipway.sources.base import Hints, Limits
 from shipway.sources.detect import open_source
 from shipway.targets.endpoint import Endpoint
 from shipway.targets.local import LocalServer, require_free_port, start_server
@@ -72,6 +72,7 @@ def deploy(
     port: int = 8080,
     python: Path | str | None = None,
     limits: Limits | None = None,
+    hints: Hints | None = None,
     accept: Collection[Result] = (),
     observer: Observer = SILENT,
 ) -> Deployment:
@@ -87,9 +88,18 @@ def deploy(
     chosen = check_name(name) if name is not None else default_name(path)
     require_free_port(host, port)
     with ExitStack() as stack:
-        source = open_source(path, python=None if python is None else Path(python), limits=limits)
+        interpreter = None if python is None else Path(python)
+        source = open_source(path, python=interpreter, limits=limits, hints=hints)
         stack.callback(source.close)
-        subject = read_subject(source, name=chosen, data=Path(data), observer=observer)
+        subject = read_subject(
+            source,
+            name=chosen,
+            data=Path(data),
+            observer=observer,
+            python=interpreter,
+            limits=limits,
+            hints=hints,
+        )
         assert subject.dataset is not None
         subject.dataset.require_labels()
         writer = stack.enter_context(BundleWriter(Path(out) / f"{chosen}.bundle"))

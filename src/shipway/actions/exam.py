@@ -15,12 +15,14 @@ from shipway.errors import DataMismatchError, UsageError
 from shipway.evaluation.decisions import DecisionRule, choose_rule
 from shipway.evaluation.flips import decision_parity
 from shipway.evaluation.noise import Noise, measure_noise
-from shipway.evaluation.parity import numeric_parity
+from shipway.evaluation.parity import CaseOutputs, numeric_parity
 from shipway.evaluation.probes import Cases, make_cases
 from shipway.runtimes.base import Session
 from shipway.sources.base import Reference
+from shipway.sources.workers.edge import Edge
 from shipway.types import Tensors
 
+SOURCE_MEANING = "source-meaning"
 _GOLDEN_ROWS = 32
 _GOLDEN_BYTES = 4 * 2**20
 _TRACE_ROWS = 2
@@ -32,19 +34,33 @@ class Exam:
     """Cases, the framework's answers to them, and the measured noise of those answers."""
 
     subject: str
-    """As verdicts call it: `digits.keras → ONNX`."""
+    """As verdicts call the source: `digits.keras`."""
     cases: Cases
     reference: Reference
     noise: Noise
     decides: DecisionRule | None
     """None where the outputs do not read as classes."""
 
-    def judge(self, session: Session) -> tuple[Verdict, ...]:
-        """Runs a candidate on every case. Raises `SessionRunError` when it cannot be run."""
-        found = run_cases(session.run, session.signature, self.cases.inputs)
-        numeric = numeric_parity(
-            self.reference.outputs, found, noise=self.noise, subject=self.subject, inputs=self.cases.described
+    doubts: tuple[str, ...] = ()
+    """Why the source's own answers may not be those of the model that was trained."""
+
+    def answers_of(self, session: Session) -> CaseOutputs:
+        """A session's answers to every case. Raises `SessionRunError`."""
+        return run_cases(session.run, session.signature, self.cases.inputs)
+
+    def judge(self, found: CaseOutputs, *, subject: str, breach: str | None = None) -> tuple[Verdict, ...]:
+        """Judges a candidate's answers to every case; `breach` says how its file breaks the source's contract."""
+        doubts = tuple(
+            Verdict(SOURCE_MEANING, self.subject, Result.INCONCLUSIVE, doubt) for doubt in self.doubts
         )
+        return (*self._compare(found, subject, breach), *doubts)
+
+    def _compare(self, found: CaseOutputs, subject: str, breach: str | None) -> tuple[Verdict, ...]:
+        numeric = numeric_parity(
+            self.reference.outputs, found, noise=self.noise, subject=subject, inputs=self.cases.described
+        )
+        if breach is not None:
+            numeric = replace(numeric, result=Result.FAIL, reason=breach)
         if not self.cases.has_data:
             numeric = replace(numeric, reason=f"{numeric.reason}; on generated inputs, no data was given")
         if self.decides is None or numeric.result is Result.INCONCLUSIVE:
@@ -58,7 +74,7 @@ class Exam:
             decided,
             numeric=numeric.result,
             tolerance=self.noise.tolerance(self.decides.output),
-            subject=self.subject,
+            subject=subject,
         )
         return (numeric, decisions)
 
@@ -82,23 +98,27 @@ class Exam:
         )
 
 
-def prepare_exam(subject: Subject, observer: Observer) -> Exam:
-    """Asks the source's own framework. Raises `WorkerError`, `MissingDependencyError`, `SourceError`."""
+def prepare_exam(subject: Subject, observer: Observer, *, ahead: Edge | None = None) -> Exam:
+    """Asks the source's own framework; `ahead` is the conversion that may run beside it.
+
+    Raises `WorkerError`, `MissingDependencyError`, `SourceError`.
+    """
     cases = make_cases(subject.inputs, subject.dataset, value_ranges=subject.description.value_ranges)
-    cases, reference = _ask(subject, cases, observer)
+    cases, reference = _ask(subject, cases, observer, ahead)
     return Exam(
-        subject=f"{subject.source.path.name} → ONNX",
+        subject=subject.source.path.name,
         cases=cases,
         reference=reference,
         noise=measure_noise(reference),
         decides=_decision_rule(subject, cases, reference),
+        doubts=tuple(subject.description.details.get("meaning_doubts") or ()),
     )
 
 
-def _ask(subject: Subject, cases: Cases, observer: Observer) -> tuple[Cases, Reference]:
+def _ask(subject: Subject, cases: Cases, observer: Observer, ahead: Edge | None) -> tuple[Cases, Reference]:
     observer.doing("asking the trained model itself")
     try:
-        return cases, subject.source.reference(cases.inputs, observer.doing)
+        return cases, subject.source.reference(cases.inputs, observer.doing, ahead=ahead)
     except DataMismatchError:
         if not cases.optional:
             raise
@@ -107,7 +127,7 @@ def _ask(subject: Subject, cases: Cases, observer: Observer) -> tuple[Cases, Ref
     observer.note(
         "the model refuses the shortest or longest sizes of its free dimensions; judged without them"
     )
-    return replace(cases, inputs=kept), subject.source.reference(kept, observer.doing)
+    return replace(cases, inputs=kept), subject.source.reference(kept, observer.doing, ahead=ahead)
 
 
 def _decision_rule(subject: Subject, cases: Cases, reference: Reference) -> DecisionRule | None:

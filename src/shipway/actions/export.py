@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from shipway.actions.conversion import convert
+from shipway.actions.conversion import SERVED, convert
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
 from shipway.actions.packing import pack
 from shipway.actions.subject import read_subject
 from shipway.bundle.evidence import Result
 from shipway.bundle.store import BundleWriter
-from shipway.sources.base import Limits
+from shipway.sources.base import Hints, Limits
 from shipway.sources.detect import open_source
 
 
@@ -21,29 +21,40 @@ def export(
     model: Path | str,
     out: Path | str,
     *,
+    to: Sequence[str] = (SERVED,),
     data: Path | str | None = None,
     name: str | None = None,
     python: Path | str | None = None,
     limits: Limits | None = None,
+    hints: Hints | None = None,
     accept: Collection[Result] = (),
     observer: Observer = SILENT,
 ) -> Outcome:
-    """Converts `model` to ONNX, judges it against its own framework, and writes the bundle `out`.
+    """Converts `model`, judges every step against its own framework, and writes the bundle `out`.
 
-    `name` defaults to the file's stem. `data` is an `.npz` with real inputs; without it the verdicts are taken
-    on generated ones, and say so. `python` is the interpreter of the environment that the model was trained in
-    (default: this one). The bundle is written whatever the verdict, and carries it. `accept` are the verdicts
+    `model` is a file, a folder, or `module.py:factory`. `to` are the formats, one variant each: `onnx` (which the
+    server runs), `torchscript`, `pt2`, `savedmodel`, `keras`, `litert`, `openvino`. `hints` say what the file
+    cannot. `name` defaults to the file's stem. `data` is an `.npz` with real inputs; without it the verdicts are
+    taken on generated ones, and say so. `python` is the interpreter of the environment that the model was trained
+    in (default: this one). The bundle is written whatever the verdict, and carries it. `accept` are the verdicts
     other than PASS that the caller decides to live with.
 
-    Raises `SourceError`, `DataError`, `WorkerError`, `ExportError`, `EnvironmentFailure`, `OutputExistsError`.
+    Raises `UsageError` (no such format, no way to it), `SourceError`, `DataError`, `WorkerError`, `ExportError`,
+    `EnvironmentFailure`, `OutputExistsError`.
     """
-    target = Path(out)
-    source = open_source(Path(model), python=None if python is None else Path(python), limits=limits)
+    target, interpreter = Path(out), None if python is None else Path(python)
+    source = open_source(Path(model), python=interpreter, limits=limits, hints=hints)
     with closing(source):
         subject = read_subject(
-            source, name=name, data=None if data is None else Path(data), observer=observer
+            source,
+            name=name,
+            data=None if data is None else Path(data),
+            observer=observer,
+            python=interpreter,
+            limits=limits,
+            hints=hints,
         )
-        with BundleWriter(target) as writer, convert(subject, writer, observer) as converted:
+        with BundleWriter(target) as writer, convert(subject, writer, observer, to=to) as converted:
             observer.begin("bundle")
             bundle = pack(writer, subject, converted, accepted=accept)
             observer.end(f"{bundle.path} ({bundle.id[:12]})")

@@ -9,19 +9,28 @@ from shipway.actions.outcome import BundleRef, Outcome
 from shipway.bundle.evidence import Json, Verdict
 from shipway.bundle.manifest import signature_to_json
 from shipway.bundle.store import Bundle, is_bundle, open_bundle
+from shipway.sources.base import Hints, Limits
 from shipway.sources.detect import open_source
 from shipway.types import Signature
 
 
-def inspect(target: Path | str) -> Outcome:
+def inspect(
+    target: Path | str,
+    *,
+    python: Path | str | None = None,
+    limits: Limits | None = None,
+    hints: Hints | None = None,
+) -> Outcome:
     """Describes the file, or verifies and describes the bundle, at `target`. Nothing in it is run.
 
-    Raises `SourceError`, `BundleError`.
+    `python` is the interpreter for the few formats that take a library to read (`.h5`). Raises `SourceError`,
+    `BundleError`.
     """
     path = Path(target)
     if is_bundle(path):
         return _inspect_bundle(open_bundle(path))
-    with closing(open_source(path)) as source:
+    interpreter = None if python is None else Path(python)
+    with closing(open_source(path, python=interpreter, limits=limits, hints=hints)) as source:
         found = source.describe()
     signature = found.signature or Signature(inputs=found.inputs or (), outputs=())
     return Outcome(

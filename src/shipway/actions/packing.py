@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from shipway import __version__
-from shipway.actions.conversion import VARIANT, Converted
+from shipway.actions.conversion import Converted
 from shipway.actions.evaluate import Quality
 from shipway.actions.subject import Subject
+from shipway.actions.variants import ProvenVariant, StoredVariant
 from shipway.bundle.evidence import Evidence, Json, Result
 from shipway.bundle.manifest import Manifest, Variant
 from shipway.bundle.store import Bundle, BundleWriter
-from shipway.graph.weights import MODEL_NAME
+
+SAVED_MODEL = "saved_model.pb"
 
 
 def pack(
@@ -24,45 +27,63 @@ def pack(
     quality: Quality | None = None,
     accepted: Collection[Result] = (),
 ) -> Bundle:
-    """Commits the bundle with the variant that stands in the writer's folder.
+    """Commits the bundle with the variants that stand in the writer's folder.
 
     `accepted` is the user's own decision to live with such verdicts; the bundle records it.
     """
-    variant = Variant(
-        id=VARIANT,
-        format="onnx",
-        precision="fp32",
-        main=f"variants/{VARIANT}/{MODEL_NAME}",
-        runtime=converted.runtime,
-        files=writer.files_of(VARIANT),
-        made_by=converted.made_by,
-    )
+    variants = tuple(_variant(writer, proven) for proven in converted.variants)
     manifest = Manifest(
         name=subject.name,
         version="1",
         task=None if quality is None else "classification",
         signature=converted.signature,
-        variants=(variant,),
+        variants=variants,
         provenance=_provenance(subject, converted, accepted),
     )
     return writer.commit(
-        manifest, golden=converted.golden, evidence=_evidence(variant, subject, converted, quality)
+        manifest, golden=converted.golden, evidence=_evidence(variants, subject, converted, quality)
     )
 
 
+def _variant(writer: BundleWriter, proven: ProvenVariant) -> Variant:
+    stored = proven.stored
+    return Variant(
+        id=proven.id,
+        format=stored.format,
+        precision=proven.precision,
+        main=_main_file(stored).relative_to(writer.folder).as_posix(),
+        runtime=stored.runtime,
+        files=writer.files_of(proven.id),
+        made_by=proven.made_by,
+    )
+
+
+def _main_file(stored: StoredVariant) -> Path:
+    """A format that is a folder is told by the file that its runtime looks for in it."""
+    return stored.model / SAVED_MODEL if stored.model == stored.folder else stored.model
+
+
 def _evidence(
-    variant: Variant, subject: Subject, converted: Converted, quality: Quality | None
+    variants: Sequence[Variant], subject: Subject, converted: Converted, quality: Quality | None
 ) -> list[Evidence]:
-    about = {"variant": variant.id, "files": {entry.path: entry.sha256 for entry in variant.files}}
     data: dict[str, Json] | None = None
     if subject.dataset is not None:
         data = {"sha256": subject.dataset.sha256, "rows": subject.dataset.rows, "origin": "data"}
-    verdicts = [*converted.verdicts, *([] if quality is None else [quality.verdict])]
-    evidence = [Evidence("verdict", about, data, verdict.to_json()) for verdict in verdicts]
-    if quality is not None:
+    evidence = [
+        Evidence("verdict", _about(variant), data, verdict.to_json())
+        for variant, proven in zip(variants, converted.variants, strict=True)
+        for verdict in proven.verdicts
+    ]
+    if quality is not None:  # taken on the served variant, which is the first
+        about = _about(variants[0])
+        evidence.append(Evidence("verdict", about, data, quality.verdict.to_json()))
         content = {"task": "classification", **quality.report.to_json()}
         evidence.append(Evidence("metrics", about, data, content))
     return evidence
+
+
+def _about(variant: Variant) -> dict[str, Json]:
+    return {"variant": variant.id, "files": {entry.path: entry.sha256 for entry in variant.files}}
 
 
 def _provenance(subject: Subject, converted: Converted, accepted: Collection[Result]) -> dict[str, Json]:

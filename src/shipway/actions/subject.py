@@ -9,7 +9,8 @@ from pathlib import Path
 from shipway.actions.observer import Observer
 from shipway.errors import SourceUnsupportedError, UsageError
 from shipway.evaluation.data import Dataset, load_dataset
-from shipway.sources.base import Description, Source
+from shipway.evaluation.inferring import infer_inputs
+from shipway.sources.base import Description, Hints, Limits, Source
 from shipway.types import TensorSpec
 
 
@@ -22,12 +23,31 @@ class Subject:
     description: Description
     inputs: tuple[TensorSpec, ...]
     dataset: Dataset | None
+    python: Path | None = None
+    """The interpreter that frameworks run in, also for files that were converted."""
+    limits: Limits | None = None
 
 
-def read_subject(source: Source, *, name: str | None, data: Path | None, observer: Observer) -> Subject:
-    """Describes the source and loads the data against its inputs. Raises `SourceError`, `DataError`."""
+def read_subject(
+    source: Source,
+    *,
+    name: str | None,
+    data: Path | None,
+    observer: Observer,
+    python: Path | None = None,
+    limits: Limits | None = None,
+    hints: Hints | None = None,
+) -> Subject:
+    """Describes the source and loads the data against its inputs.
+
+    What the file does not say of its inputs is taken from `hints`, else from the data. Raises `SourceError`,
+    `DataError`, `UsageError`.
+    """
     chosen = check_name(name) if name is not None else default_name(source.path)
     description = source.describe()
+    if description.asks_inputs is not None:
+        source.assume_inputs(_told_inputs(source.path, description.asks_inputs, hints, data))
+        description = source.describe()
     inputs = description.signature.inputs if description.signature else description.inputs
     outputs = description.signature.outputs if description.signature else None
     if inputs is None:
@@ -37,7 +57,29 @@ def read_subject(source: Source, *, name: str | None, data: Path | None, observe
     dataset = None if data is None else load_dataset(data, inputs)
     for note in () if dataset is None else dataset.notes:
         observer.note(note)
-    return Subject(name=chosen, source=source, description=description, inputs=inputs, dataset=dataset)
+    return Subject(
+        name=chosen,
+        source=source,
+        description=description,
+        inputs=inputs,
+        dataset=dataset,
+        python=python,
+        limits=limits,
+    )
+
+
+def _told_inputs(
+    path: Path, names: tuple[str, ...], hints: Hints | None, data: Path | None
+) -> tuple[TensorSpec, ...]:
+    if hints is not None and hints.inputs:
+        return hints.inputs
+    if data is not None:
+        return infer_inputs(data, names)
+    example = ", ".join(f"--input '{name}=float32[batch,...]'" for name in names or ("x",))
+    raise UsageError(
+        f"{path} does not say what goes in{' (' + ', '.join(names) + ')' if names else ''}: dtypes and shapes.",
+        hint=f"Give --data with real inputs, or say it: {example}.",
+    )
 
 
 def _require_rows(path: Path, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> None:

@@ -11,13 +11,19 @@ from rich.console import Console
 import shipway
 from shipway.cli.exit_codes import FINE, NOT_PASS
 from shipway.cli.options import (
+    MODEL_HELP,
     AcceptOption,
+    InputOption,
     JsonFlag,
     MemoryOption,
     PythonOption,
+    SignatureOption,
     TimeoutOption,
+    TrustFlag,
+    WeightsOption,
     accepted,
     child_limits,
+    given_hints,
 )
 from shipway.cli.reporting import errors_reported, print_document
 from shipway.cli.show import show_metrics, show_result, show_speed
@@ -31,7 +37,7 @@ SUMMARY = "Take a model all the way to a checked endpoint."
 
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model: .keras or .onnx.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
     data: Annotated[Path, typer.Option("--data", metavar="DATA", help="Labelled data (.npz): x and y.")],
     name: Annotated[
         str | None, typer.Option("--name", help="The model's name (default: the file's stem).")
@@ -45,6 +51,10 @@ def command(
     python: PythonOption = None,
     timeout: TimeoutOption = 900.0,
     memory_limit: MemoryOption = None,
+    given: InputOption = None,
+    signature: SignatureOption = None,
+    weights: WeightsOption = None,
+    trust: TrustFlag = False,
     accept: AcceptOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -53,7 +63,7 @@ def command(
     The endpoint stays up until Ctrl-C; with --once it stops after the check.
     """
     console = Console(stderr=as_json)
-    verdicts = accepted(accept)
+    verdicts, hints = accepted(accept), given_hints(given, signature, weights, trust)
     with errors_reported(as_json=as_json):
         with Terminal(console) as terminal:
             deployment = shipway.deploy(
@@ -65,6 +75,7 @@ def command(
                 port=port,
                 python=python,
                 limits=child_limits(timeout, memory_limit),
+                hints=hints,
                 accept=verdicts,
                 observer=terminal,
             )

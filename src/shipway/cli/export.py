@@ -12,13 +12,20 @@ from rich.markup import escape
 import shipway
 from shipway.cli.command import run_action
 from shipway.cli.options import (
+    MODEL_HELP,
     AcceptOption,
+    InputOption,
     JsonFlag,
     MemoryOption,
     PythonOption,
+    SignatureOption,
     TimeoutOption,
+    TrustFlag,
+    WeightsOption,
     accepted,
     child_limits,
+    given_formats,
+    given_hints,
 )
 from shipway.cli.show import show_result
 
@@ -29,8 +36,17 @@ SUMMARY = "Convert, verify, and write a bundle."
 
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model: .keras or .onnx.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
     out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The bundle to write: NAME.bundle.")],
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="Formats, one variant each: onnx (served; the default), torchscript, pt2, savedmodel, keras, "
+            "litert, openvino.",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option("--data", metavar="DATA", help="Real inputs (.npz) to take the verdicts on."),
@@ -41,19 +57,25 @@ def command(
     python: PythonOption = None,
     timeout: TimeoutOption = 900.0,
     memory_limit: MemoryOption = None,
+    given: InputOption = None,
+    signature: SignatureOption = None,
+    weights: WeightsOption = None,
+    trust: TrustFlag = False,
     accept: AcceptOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Convert MODEL, verify that it is still the same model, and write a bundle."""
-    verdicts = accepted(accept)
+    verdicts, hints = accepted(accept), given_hints(given, signature, weights, trust)
     run_action(
         lambda terminal: shipway.export(
             model,
             out,
+            to=given_formats(to),
             data=data,
             name=name,
             python=python,
             limits=child_limits(timeout, memory_limit),
+            hints=hints,
             accept=verdicts,
             observer=terminal,
         ),

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 import shipway
 from shipway.cli.command import run_action
-from shipway.cli.options import JsonFlag
+from shipway.cli.options import JsonFlag, PythonOption, SignatureOption, given_hints
 from shipway.cli.show import show_pairs, show_signature
 
 if TYPE_CHECKING:
@@ -22,10 +22,13 @@ SUMMARY = "Say what a model file or a bundle is."
 
 def command(
     target: Annotated[Path, typer.Argument(metavar="MODEL|BUNDLE", help="A model file or a bundle.")],
+    python: PythonOption = None,
+    signature: SignatureOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Say what a model file or a bundle is, without running it."""
-    run_action(lambda _: shipway.inspect(target), _show, as_json=as_json)
+    hints = given_hints(None, signature, None, trust=False)
+    run_action(lambda _: shipway.inspect(target, python=python, hints=hints), _show, as_json=as_json)
 
 
 def _show(outcome: Outcome, console: Console) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,8 +11,13 @@ import typer
 from shipway.bundle.evidence import Result
 
 if TYPE_CHECKING:
-    from shipway.sources.base import Limits
+    from shipway.sources.base import Hints, Limits
+    from shipway.types import TensorSpec
 
+MODEL_HELP = (
+    "A trained model: a file or folder that Keras, TensorFlow, PyTorch, scikit-learn, XGBoost, LightGBM, ONNX or "
+    "LiteRT wrote, or module.py:factory."
+)
 JsonFlag = Annotated[
     bool,
     typer.Option(
@@ -29,6 +36,32 @@ MemoryOption = Annotated[
     float | None,
     typer.Option(
         "--memory-limit", min=0.1, metavar="GB", help="Memory limit for the training framework's process."
+    ),
+]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME=DTYPE[DIMS]",
+        help="What goes in, for files that do not say: 'x=float32[batch,3,224,224]'. Names are free dimensions.",
+    ),
+]
+SignatureOption = Annotated[
+    str | None,
+    typer.Option("--signature", metavar="NAME", help="Which signature of a SavedModel or LiteRT file."),
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights", metavar="FILE", help="Weights for module.py:factory: .safetensors or a state_dict."
+    ),
+]
+TrustFlag = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Run code that the file carries (pickle, lambdas). It can do all that you can do on this machine: "
+        "only for files that you made yourself.",
     ),
 ]
 AcceptOption = Annotated[
@@ -53,3 +86,36 @@ def child_limits(timeout_seconds: float, memory_gigabytes: float | None) -> Limi
 
     memory = None if memory_gigabytes is None else int(memory_gigabytes * 1e9)
     return Limits(timeout_seconds=timeout_seconds, memory_bytes=memory)
+
+
+def given_hints(inputs: list[str] | None, signature: str | None, weights: Path | None, trust: bool) -> Hints:
+    """What the user says of the model beyond its path. Raises `typer.BadParameter`."""
+    from shipway.sources.base import Hints  # inside: as above
+
+    return Hints(
+        inputs=tuple(parse_input(text) for text in inputs or ()),
+        signature=signature,
+        weights=weights,
+        trust=trust,
+    )
+
+
+def parse_input(text: str) -> TensorSpec:
+    """`x=float32[batch,3,224,224]` as a specification. Raises `typer.BadParameter`."""
+    from shipway.types import DType, TensorSpec  # inside: as above
+
+    found = re.fullmatch(r"\s*([^=]+?)\s*=\s*(\w+)\s*\[([^\]]*)\]\s*", text)
+    names = {"string": DType.BYTES, **{kind.numpy.name: kind for kind in DType if kind is not DType.BYTES}}
+    if found is None or found[2] not in names:
+        raise typer.BadParameter(
+            f"{text!r}: expected NAME=DTYPE[DIMS], as 'x=float32[batch,3,224,224]'; dtypes: {', '.join(names)}.",
+            param_hint="--input",
+        )
+    sizes = [size.strip() for size in found[3].split(",") if size.strip()]
+    return TensorSpec(found[1], names[found[2]], tuple(int(s) if s.isdigit() else s for s in sizes))
+
+
+def given_formats(values: list[str] | None) -> tuple[str, ...]:
+    """`--to onnx,litert --to openvino` as names, each once; ONNX where nothing is said."""
+    names = [name.strip().lower() for value in values or ["onnx"] for name in value.split(",")]
+    return tuple(dict.fromkeys(name for name in names if name))

@@ -65,15 +65,20 @@ def _open(path: Path) -> tuple[ModelCard, Session, Golden | None]:
         runtime=runtime.name,
         task=bundle.manifest.task,
         labels=bundle.manifest.labels,
-        verdicts=_verdicts(bundle),
+        verdicts=_verdicts(bundle, variant.id),
         accepted=tuple(map(str, bundle.manifest.provenance.get("accepted") or ())),
     )
     return card, session, bundle.golden()
 
 
-def _verdicts(bundle: Bundle) -> tuple[Verdict, ...]:
+def _verdicts(bundle: Bundle, variant_id: str) -> tuple[Verdict, ...]:
+    """Of the served variant: another one may have failed where this one passed."""
     try:
-        return tuple(Verdict.from_json(item.content) for item in bundle.evidence() if item.kind == "verdict")
+        return tuple(
+            Verdict.from_json(item.content)
+            for item in bundle.evidence()
+            if item.kind == "verdict" and item.subject.get("variant", variant_id) == variant_id
+        )
     except (KeyError, ValueError, TypeError) as error:
         raise BundleFormatError(
             f"{bundle.path}: a piece of evidence is no verdict: {error!r}.", hint="Export the model again."

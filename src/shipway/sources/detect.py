@@ -5,26 +5,35 @@ What is not read yet is still recognized, so that the error can say how to get t
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
 from shipway import registry
 from shipway.errors import SourceDamagedError, SourceNotFoundError, SourceUnrecognizedError
 from shipway.os_errors import os_errors_as_ours
-from shipway.sources.base import Limits, Source, SourceFormat
+from shipway.sources.base import Hints, Limits, Source, SourceFormat
 
-_READ = "Shipway reads Keras 3 (.keras) and ONNX (.onnx) models."
 _TO_KERAS = "Load it in your training environment and save it again: model.save('model.keras')."
 _TO_ONNX = "Export it to ONNX in your training environment, and give Shipway the .onnx file."
 
 
-def open_source(path: Path, *, python: Path | None = None, limits: Limits | None = None) -> Source:
-    """The source at `path`. `python` is the interpreter that its framework runs in (None: this one).
+_FACTORY = re.compile(r"(.+\.py):([A-Za-z_]\w*)")
 
-    Raises `SourceNotFoundError`, `SourceDamagedError` (an empty file), `SourceUnrecognizedError`,
-    `PermissionDeniedError`.
+
+def open_source(
+    path: Path,
+    *,
+    python: Path | None = None,
+    limits: Limits | None = None,
+    hints: Hints | None = None,
+) -> Source:
+    """The source at `path`: a file, a folder, or `module.py:factory`, which builds an `nn.Module`.
+
+    `python` is the interpreter that its framework runs in (None: this one). Raises `SourceNotFoundError`,
+    `SourceDamagedError` (an empty file), `SourceUnrecognizedError`, `PermissionDeniedError`.
     """
-    if not _exists(path):
+    if not _exists(_file_of(path)):
         raise SourceNotFoundError(
             f"No model at {path}: there is no such file.",
             hint=_nearby(path) or "Check the path; give the file that model.save() wrote.",
@@ -34,10 +43,26 @@ def open_source(path: Path, *, python: Path | None = None, limits: Limits | None
             raise SourceDamagedError(f"{path} is empty (0 bytes).", hint="Save the model again.")
         for name in registry.names("sources"):
             format_: type[SourceFormat] = registry.load("sources", name)
-            if path.is_file() and format_.recognizes(path):
-                return format_.open(path, python=python, limits=limits or Limits())
+            if format_.recognizes(path):
+                return format_.open(path, python=python, limits=limits or Limits(), hints=hints or Hints())
         found, hint = _explain(path)
-    raise SourceUnrecognizedError(f"{path} is {found}. {_READ}", hint=hint)
+    raise SourceUnrecognizedError(f"{path} is {found}. Shipway reads {_titles()}.", hint=hint)
+
+
+def _titles() -> str:
+    formats: list[type[SourceFormat]] = [registry.load("sources", name) for name in registry.names("sources")]
+    return ", ".join(format_.title for format_ in formats)
+
+
+def factory_of(path: Path) -> tuple[Path, str] | None:
+    """`net.py:make` as (`net.py`, `"make"`); None for a path that is no such thing."""
+    found = None if _exists(path) else _FACTORY.fullmatch(str(path))
+    return (Path(found[1]), found[2]) if found else None
+
+
+def _file_of(path: Path) -> Path:
+    factory = factory_of(path)
+    return path if factory is None else factory[0]
 
 
 def _exists(path: Path) -> bool:

@@ -25,8 +25,10 @@ from shipway.errors import (
     SourceUnsupportedError,
     WorkerCrashedError,
 )
-from shipway.sources.base import Conversion, Progress, Source
+from shipway.sources.base import Conversion, Progress, Reference, Source
 from shipway.sources.detect import open_source
+from shipway.sources.routes import Way
+from shipway.sources.workers.edge import Edge
 from shipway.types import Tensors
 
 Convert = Callable[[Path], Path]
@@ -34,14 +36,20 @@ Convert = Callable[[Path], Path]
 
 @dataclass
 class FakeWay:
-    """One way: `make` writes the file into the folder, or raises."""
+    """One conversion: `make` writes the file into the folder, or raises."""
 
     name: str
     make: Convert
     folders: list[Path] = field(default_factory=list)
     samples: Tensors = field(default_factory=dict)
 
-    def convert(self, into: Path, *, samples: Tensors, progress: Progress) -> Conversion:
+    @property
+    def way(self) -> Way:
+        return Way(
+            "onnx", (Edge(self.name, "onnx", "onnx", file="", write=lambda *_: None, result="good.onnx"),)
+        )
+
+    def convert(self, into: Path, samples: Tensors, progress: Progress) -> Conversion:
         assert list(into.iterdir()) == []
         self.folders.append(into)
         self.samples = samples
@@ -57,13 +65,21 @@ class Ladder:
         self._source = source
         self._ways = ways
         self.path = source.path
+        self.format = source.format
         self.describe = source.describe
         self.learn_signature = source.learn_signature
-        self.reference = source.reference
         self.close = source.close
 
-    def ways(self) -> Sequence[FakeWay]:
-        return self._ways
+    def reference(self, cases, progress: Progress, *, ahead: Edge | None = None) -> Reference:
+        return self._source.reference(cases, progress)
+
+    def ways(self, to: str) -> Sequence[Way]:
+        assert to == "onnx"
+        return [fake.way for fake in self._ways]
+
+    def convert(self, edge: Edge, into: Path, *, samples: Tensors, progress: Progress) -> Conversion:
+        (fake,) = [fake for fake in self._ways if fake.name == edge.name]
+        return fake.convert(into, samples, progress)
 
 
 def good(into: Path) -> Path:
@@ -100,10 +116,11 @@ def climb(model: Path, data: Path, tmp_path: Path, watcher):
                 try:
                     with convert(subject, writer, watcher) as converted:
                         assert sorted(path.name for path in writer.folder.iterdir()) == ["variants"]
-                        assert converted.folder.is_relative_to(writer.folder)
+                        (variant,) = converted.variants
+                        assert variant.stored.folder.is_relative_to(writer.folder)
                         rows = {"image": np.zeros((2, 8, 8, 3), np.float32)}
                         assert converted.session.run(rows)["probs"].shape == (2, 10)
-                        seen.append(converted.folder / "model.onnx")
+                        seen.append(variant.stored.folder / "model.onnx")
                         assert seen[-1].is_file()
                 except BaseException:
                     assert list(writer.folder.iterdir()) == []
@@ -119,9 +136,9 @@ def climb(model: Path, data: Path, tmp_path: Path, watcher):
 def test_the_first_way_that_passes_wins_and_the_others_are_told_in_a_line_each(climb, watcher) -> None:
     crash = WorkerCrashedError("The child fell.\nThe last lines it printed:\n  boom", hint="try again")
     converted, ways = climb(raises(crash), bad, good, raises(AssertionError("not asked any more")))
-    assert converted.way == "way-2"
+    assert converted.variants[0].way == "way-2"
     assert overall(converted.verdicts) is Result.PASS
-    assert converted.made_by == {"fake": "1.0"}
+    assert converted.variants[0].made_by == {"fake": "1.0"}
     assert [len(way.folders) for way in ways] == [1, 1, 1, 0]
     assert [attempt.result for attempt in converted.attempts] == ["ERROR", "FAIL", "PASS"]
     first, second = watcher.all("note")
@@ -141,14 +158,14 @@ def test_exporters_that_trace_get_real_rows(climb) -> None:
 def test_when_none_passes_the_last_verdict_is_given(climb, watcher) -> None:
     converted, _ = climb(bad, raises(ExportError("no")), bad, raises(SourceUnsupportedError("layer Foo")))
     assert overall(converted.verdicts) is Result.FAIL
-    assert converted.way == "way-2"
+    assert converted.variants[0].way == "way-2"
     assert [attempt.result for attempt in converted.attempts] == ["FAIL", "ERROR", "FAIL", "ERROR"]
     assert len(watcher.all("note")) == 4
 
 
 def test_a_file_that_is_no_model_is_an_error_of_its_way(climb) -> None:
     converted, _ = climb(no_onnx, good)
-    assert converted.way == "way-1"
+    assert converted.variants[0].way == "way-1"
     assert "text.onnx" in converted.attempts[0].describe()
 
 

@@ -17,8 +17,9 @@ from shipway.errors import (
     SourceDamagedError,
     SourceUnsupportedError,
 )
-from shipway.sources.base import Limits
+from shipway.sources.base import Hints, Limits
 from shipway.sources.keras import KerasFormat
+from shipway.sources.routes import find_ways
 from shipway.types import DType, TensorSpec
 
 pytestmark = pytest.mark.framework
@@ -35,7 +36,9 @@ def open_model(keras_models, tmp_path):
     def open_model(name: str, **more):
         limits = Limits(timeout_seconds=120, scratch=tmp_path)
         opened.append(
-            KerasFormat.open(keras_models / f"{name}.keras", python=more.get("python"), limits=limits)
+            KerasFormat.open(
+                keras_models / f"{name}.keras", python=more.get("python"), limits=limits, hints=Hints()
+            )
         )
         return opened[-1]
 
@@ -57,8 +60,8 @@ def silent(text: str) -> None:
 
 
 def convert(source, way: str, into: Path, samples):
-    (found,) = [candidate for candidate in source.ways() if candidate.name == way]
-    return found.convert(into, samples=samples, progress=silent).model
+    (found,) = [candidate for candidate in source.ways("onnx") if candidate.name == way]
+    return source.convert(found.edges[0], into, samples=samples, progress=silent).model
 
 
 def run_onnx(model: Path, inputs):
@@ -188,7 +191,9 @@ def test_a_lambda_is_refused_before_any_process(open_model, tmp_path):
     for attempt in (
         lambda: source.reference({"data": {"row": np.ones((1, 4), np.float32)}}, started.append),
         lambda: source.learn_signature(started.append),
-        lambda: source.ways()[0].convert(tmp_path, samples={}, progress=started.append),
+        lambda: source.convert(
+            source.ways("onnx")[0].edges[0], tmp_path, samples={}, progress=started.append
+        ),
     ):
         with pytest.raises(SourceUnsupportedError, match="'payload'"):
             attempt()
@@ -213,7 +218,7 @@ def test_a_changed_weight_is_found(keras_models, tmp_path):
     data[last - 3000] ^= 0x40
     path.write_bytes(data)
     with pytest.raises(SourceDamagedError, match=r"model\.weights\.h5 was changed"):
-        KerasFormat.open(path, python=None, limits=Limits())
+        KerasFormat.open(path, python=None, limits=Limits(), hints=Hints())
 
 
 def test_weights_that_keras_cannot_read(keras_models, tmp_path):
@@ -221,7 +226,9 @@ def test_weights_that_keras_cannot_read(keras_models, tmp_path):
     with zipfile.ZipFile(keras_models / "cnn.keras") as old, zipfile.ZipFile(path, "w") as new:
         for member in old.namelist():
             new.writestr(member, b"not HDF5" * 100 if member.endswith("h5") else old.read(member))
-    source = KerasFormat.open(path, python=None, limits=Limits(timeout_seconds=120, scratch=tmp_path))
+    source = KerasFormat.open(
+        path, python=None, limits=Limits(timeout_seconds=120, scratch=tmp_path), hints=Hints()
+    )
     with pytest.raises(SourceDamagedError, match="cannot load the file"):
         source.learn_signature(silent)
     source.close()
@@ -239,7 +246,7 @@ def test_an_environment_without_keras_names_its_own_pip_line(open_model, tmp_pat
     with pytest.raises(MissingDependencyError) as caught:
         open_model("cnn", python=python).learn_signature(silent)
     assert "keras" in caught.value.message
-    assert caught.value.hint == f"{python} -m pip install keras tensorflow-cpu tf2onnx"
+    assert caught.value.hint == f"{python} -m pip install keras tensorflow-cpu tf2onnx numpy"
 
 
 def test_another_interpreter(open_model):
@@ -248,10 +255,22 @@ def test_another_interpreter(open_model):
     assert [spec.name for spec in signature.outputs] == ["probabilities"]
 
 
-def test_large_plain_nets_go_by_torch_first(open_model, monkeypatch):
-    monkeypatch.setattr("shipway.sources.keras._LARGE_BYTES", 1000)
-    assert open_model("cnn").ways()[0].name == "torch/dynamo"
-    assert open_model("lstm").ways()[0].name == "tensorflow/tf2onnx-function"
+@pytest.mark.parametrize(
+    ("facts", "first"),
+    [
+        ({"weights_bytes": 765_000_000}, "torch/dynamo"),
+        ({"weights_bytes": 765_000_000, "is_recurrent_or_attentive": True}, "tensorflow/tf2onnx-function"),
+        ({"weights_bytes": 7_000_000}, "tensorflow/tf2onnx-function"),
+    ],
+)
+def test_large_plain_nets_go_by_torch_first(facts, first):
+    assert find_ways("keras", "onnx", facts)[0].name == first
+
+
+def test_the_file_tells_what_the_order_depends_on(open_model):
+    assert open_model("lstm").describe().details["is_recurrent_or_attentive"] is True
+    assert open_model("cnn").describe().details["is_recurrent_or_attentive"] is False
+    assert open_model("cnn").describe().details["weights_bytes"] > 0
 
 
 @pytest.mark.parametrize(
@@ -270,7 +289,7 @@ def test_a_file_of_a_newer_keras_is_told_from_a_damaged_one(keras_models, tmp_pa
                     b'"activation": "relu"', b'"activation": "relu", "from_the_future": 1'
                 )
             new.writestr(name, content)
-    source = KerasFormat.open(path, python=None, limits=Limits(timeout_seconds=120))
+    source = KerasFormat.open(path, python=None, limits=Limits(timeout_seconds=120), hints=Hints())
     with pytest.raises(error) as caught:
         source.learn_signature(silent)
     source.close()

@@ -11,6 +11,9 @@ import numpy as np
 
 from .wire import TaskError
 
+OPSET = 18
+"""What every exporter is asked for, where it can choose."""
+
 Specs = Sequence[Mapping[str, Any]]
 
 
@@ -120,6 +123,7 @@ def _refuse_unknown_operators(onnx: Any, proto: Any) -> None:  # noqa: ANN401 - 
             f"{node.domain}::{node.op_type}" if node.domain else node.op_type
             for node in _nodes(proto.graph)
             if (node.domain, node.op_type) not in own
+            and node.domain != "com.microsoft"  # ONNX Runtime's own, which it checks (skl2onnx: Tokenizer)
             and not onnx.defs.has(
                 node.op_type, max_inclusive_version=versions.get(node.domain, 1), domain=node.domain
             )

@@ -1,13 +1,11 @@
-"""Loads a `.keras` file and answers: its signature, its own outputs, and exports of it to ONNX.
+"""Loads a `.keras` file with `safe_mode=True`: no code from the file runs.
 
-The backend is chosen before Keras is imported: the first of the task's `backends` that is installed. The
-model is loaded once for all tasks of the process, with `safe_mode=True`: no code from the file runs.
+The backend is chosen before Keras is imported, and stays the process's.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -15,54 +13,34 @@ import re
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .wire import TaskError, blame, progress
+from ..keras_model import Model
+from ..wire import TaskError, blame, progress
 
 _PACKAGES = {"tensorflow": "tensorflow-cpu", "torch": "torch"}
 """Backend → what pip calls it."""
-_DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "torch": ("torch",)}
-"""Backend → the distributions that it may come from."""
 
 
-def signature(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Names, dtypes and shapes of the inputs and outputs; None is a free dimension without a name yet."""
-    model = _model(task)
-    return {"signature": model.signature(), "versions": _versions(model.backend)}
+def load(path: Path, settings: Mapping[str, Any]) -> Model:
+    """The model at `path`, on the first of `settings["backends"]` that is installed.
 
-
-def reference(task: Mapping[str, Any]) -> dict[str, Any]:
-    """The model's own answers to the task's `cases` (`{name: file}`), written into the folder `out`."""
-    model = _model(task)
-    answer = _sibling("keras_reference").answer
-    files = answer(model, task["cases"], Path(task["out"]))
-    return {"signature": model.signature(), "files": files, "versions": _versions(model.backend)}
-
-
-def export(task: Mapping[str, Any]) -> dict[str, Any]:
-    """An ONNX file at `out`, made by the exporter that `exporter` names."""
-    model = _model(task)
-    exporter = _sibling("keras_export").EXPORTERS[task["exporter"]]
-    if model.backend != exporter.backend:
+    An edge may need another backend than the process runs on: `environment.missing`.
+    """
+    backends = settings["backends"]
+    if "keras" not in sys.modules:
+        _start(backends)
+    keras = importlib.import_module("keras")
+    running = keras.backend.backend()
+    if running not in backends:
         raise TaskError(
             "environment.missing",
-            f"{task['exporter']} needs Keras on {exporter.backend}; it runs on {model.backend} here.",
-            packages=(_PACKAGES[exporter.backend], *exporter.packages),
+            f"Keras on {' or '.join(backends)} is needed here; it runs on {running}.",
+            packages=tuple(_PACKAGES[name] for name in backends),
         )
-    _require(exporter.packages)
-    progress(f"exporting to ONNX ({task['exporter']})")
-    with blame("export.no-way", f"{task['exporter']} failed"):
-        exporter.write(model, Path(task["out"]), task)
-    return {"versions": _versions(model.backend, *exporter.packages)}
-
-
-def _model(task: Mapping[str, Any]) -> Any:  # noqa: ANN401 - `keras_model.Model`, see `_sibling`
-    if "keras" not in sys.modules:
-        _start(task["backends"])
-    return _load(str(task["model"]))
+    return _load(str(path))
 
 
 def _start(backends: Sequence[str]) -> None:
@@ -90,12 +68,13 @@ def _start(backends: Sequence[str]) -> None:
 
 
 @cache
-def _load(file: str) -> Any:  # noqa: ANN401 - `keras_model.Model`
+def _load(file: str) -> Model:
+    """One model for all tasks, whichever backends they would also take."""
     keras = importlib.import_module("keras")
     progress("loading the model")
     try:
         with blame("source.damaged", f"Keras {keras.__version__} cannot load the file"):
-            return _sibling("keras_model").Model(keras, _load_model(keras, file), keras.backend.backend())
+            return Model(keras, _load_model(keras, file), keras.backend.backend())
     except TaskError as error:
         written_by = _version_of(file)
         if error.code != "source.damaged" or _numbers(written_by) <= _numbers(keras.__version__):
@@ -118,11 +97,6 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
-def _sibling(name: str) -> Any:  # noqa: ANN401 - a module
-    """A file of this folder, imported late: it imports numpy, whose absence is to be reported, not met."""
-    return importlib.import_module(f".{name}", __package__)
-
-
 def _load_model(keras: Any, file: str) -> Any:  # noqa: ANN401 - Keras has no types
     try:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
@@ -142,25 +116,3 @@ def _load_model(keras: Any, file: str) -> Any:  # noqa: ANN401 - Keras has no ty
                 hint="Replace the lambda by Keras's own layers or keras.ops, and save the model again.",
             ) from error
         raise
-
-
-def _require(packages: Sequence[str]) -> None:
-    missing = [name for name in packages if not importlib.util.find_spec(name)]
-    if missing:
-        raise TaskError(
-            "environment.missing",
-            f"Not installed in the child's Python: {', '.join(missing)}.",
-            packages=missing,
-        )
-
-
-def _versions(backend: str, *converters: str) -> dict[str, str]:
-    """Distribution → version of what took part."""
-    versions = {}
-    for name in ("keras", "numpy", *_DISTRIBUTIONS[backend], *converters):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
-
-
-TASKS = {"signature": signature, "reference": reference, "export": export}
