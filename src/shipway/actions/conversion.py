@@ -77,6 +77,8 @@ class Converted:
     signature: Signature
     golden: Golden
     framework: Mapping[str, str]
+    confined: Mapping[str, str]
+    """What the framework's process was kept from, and how."""
     attempts: tuple[Attempt, ...]
 
     @property
@@ -121,6 +123,7 @@ def convert(
             signature=[*signatures, exam.reference.signature][0],
             golden=exam.golden(),
             framework=exam.reference.versions,
+            confined=exam.reference.confined,
             attempts=tuple(climb.attempts),
         )
 

@@ -96,6 +96,7 @@ def _provenance(subject: Subject, converted: Converted, accepted: Collection[Res
             "external_data": subject.description.details.get("external_data", {}),
         },
         "framework": dict(converted.framework),
+        "confined": dict(converted.confined),
         "ways": [attempt.to_json() for attempt in converted.attempts],
         "accepted": sorted(map(str, accepted)),
         "shipway": __version__,

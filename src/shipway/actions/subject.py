@@ -48,6 +48,9 @@ def read_subject(
     if description.asks_inputs is not None:
         source.assume_inputs(_told_inputs(source.path, description.asks_inputs, hints, data))
         description = source.describe()
+    trusted = description.details.get("needs_trust") if hints is not None and hints.trust else None
+    if trusted:
+        observer.note(f"trusted by you, its code runs: {', '.join(map(str, trusted))}")
     inputs = description.signature.inputs if description.signature else description.inputs
     outputs = description.signature.outputs if description.signature else None
     if inputs is None:

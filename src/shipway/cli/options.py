@@ -64,6 +64,12 @@ TrustFlag = Annotated[
         "only for files that you made yourself.",
     ),
 ]
+DiskOption = Annotated[
+    float | None,
+    typer.Option(
+        "--disk-limit", min=0.1, metavar="GB", help="Limit for the training framework's temporary files."
+    ),
+]
 AcceptOption = Annotated[
     list[str] | None,
     typer.Option("--accept", metavar="VERDICT", help="Go on with this verdict too: inconclusive."),
@@ -80,12 +86,15 @@ def accepted(values: list[str] | None) -> frozenset[Result]:
     return frozenset(found)
 
 
-def child_limits(timeout_seconds: float, memory_gigabytes: float | None) -> Limits:
+def child_limits(
+    timeout_seconds: float, memory_gigabytes: float | None, disk_gigabytes: float | None
+) -> Limits:
     """The limits of the framework's process."""
     from shipway.sources.base import Limits  # inside: `shipway --help` loads no rooms but cli
 
     memory = None if memory_gigabytes is None else int(memory_gigabytes * 1e9)
-    return Limits(timeout_seconds=timeout_seconds, memory_bytes=memory)
+    disk = None if disk_gigabytes is None else int(disk_gigabytes * 1e9)
+    return Limits(timeout_seconds=timeout_seconds, memory_bytes=memory, disk_bytes=disk)
 
 
 def given_hints(inputs: list[str] | None, signature: str | None, weights: Path | None, trust: bool) -> Hints:

@@ -87,6 +87,8 @@ class Reference:
     """The same for some cases, run again with the rows divided otherwise (one by one); first rows as above."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Package → version of what computed it."""
+    confined: Mapping[str, str] = field(default_factory=dict)
+    """What the child was kept from, and how (`workers/confine.py`)."""
 
 
 @dataclass(frozen=True)

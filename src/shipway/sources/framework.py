@@ -52,6 +52,7 @@ class FrameworkSource:
         self._ready: dict[str, tuple[Outcome, Path]] = {}
         """Exports that ran ahead, in the reference's child: edge → outcome and folder."""
         self._signature: Signature | None = None
+        self._confined: Mapping[str, str] = {}
 
     def describe(self) -> Description:
         """What the file tells without its framework."""
@@ -84,6 +85,7 @@ class FrameworkSource:
             answer["precise"],
             answer["repeated"],
             versions=answer["versions"],
+            confined=self._confined,
         )
 
     def answer(self, cases: Mapping[str, Tensors], progress: Progress) -> Answers:
@@ -176,7 +178,7 @@ class FrameworkSource:
     def _run(
         self, tasks: Sequence[Task], folder: Path, progress: Progress, *, extra: str
     ) -> Sequence[Outcome]:
-        return run(
+        done = run(
             _WORKER,
             tasks,
             folder=folder,
@@ -185,7 +187,9 @@ class FrameworkSource:
             python=self._python,
             extra=extra,
             temporary=self._opened().path,
-        ).outcomes
+        )
+        self._confined = done.confined
+        return done.outcomes
 
     def _place(self) -> Path:
         if not self.link_name:

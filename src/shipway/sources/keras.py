@@ -41,8 +41,7 @@ class KerasFormat:
     @classmethod
     def open(cls, path: Path, *, python: Path | None, limits: Limits, hints: Hints) -> KerasSource:
         """Reads the archive's table and configuration. Raises `SourceDamagedError`, `PermissionDeniedError`."""
-        del hints
-        return KerasSource(path, read_archive(path), python=python, limits=limits)
+        return KerasSource(path, read_archive(path), python=python, limits=limits, trust=hints.trust)
 
 
 class KerasSource(FrameworkSource):
@@ -55,8 +54,12 @@ class KerasSource(FrameworkSource):
     link_name = "model.keras"
     """Keras loads only what ends in `.keras`, and may unpack weights into the folder where it lies."""
 
-    def __init__(self, path: Path, archive: Archive, *, python: Path | None, limits: Limits) -> None:
-        super().__init__(path, python=python, limits=limits, settings={"backends": _BACKENDS})
+    def __init__(
+        self, path: Path, archive: Archive, *, python: Path | None, limits: Limits, trust: bool
+    ) -> None:
+        settings = {"backends": _BACKENDS, "trust": trust}
+        super().__init__(path, python=python, limits=limits, settings=settings)
+        self._trust = trust
         self._archive = archive
         self._outline = outline(archive.config)
 
@@ -88,12 +91,13 @@ class KerasSource(FrameworkSource):
 
     def refuse(self) -> None:
         """Raises `SourceUnsupportedError` for lambdas, and for layers that cannot be served."""
-        if self._outline.needs_trust:
+        if self._outline.needs_trust and not self._trust:
             names = ", ".join(repr(name) for name in self._outline.needs_trust)
             raise SourceUnsupportedError(
                 f"{self.path} holds Python code of its own in {names} (a lambda), which would have to be trusted "
                 "to be run. Shipway runs no code from a model file.",
-                hint="Replace the lambda by Keras's own layers or keras.ops, and save the model again.",
+                hint="Replace the lambda by Keras's own layers or keras.ops, and save the model again; or, for a "
+                "file that you made yourself, let its code run with --trust.",
             )
         if self._outline.unsupported:
             raise SourceUnsupportedError(

@@ -130,7 +130,7 @@ class _Disk:
             return WorkerDiskError(
                 f"The child process wrote {gigabytes(used)} of temporary files; its limit is "
                 f"{gigabytes(self._limit_bytes)}. It was ended.",
-                hint="Allow more in Python: Limits(disk_bytes=...).",
+                hint="Allow more with --disk-limit (in Python: Limits(disk_bytes=...)).",
             )
         return None
 

@@ -1,4 +1,4 @@
-"""Loads a `.keras` file with `safe_mode=True`: no code from the file runs.
+"""Loads a `.keras` file with `safe_mode=True`: no code from the file runs unless the user trusts it.
 
 The backend is chosen before Keras is imported, and stays the process's.
 """
@@ -40,7 +40,7 @@ def load(path: Path, settings: Mapping[str, Any]) -> Model:
             f"Keras on {' or '.join(backends)} is needed here; it runs on {running}.",
             packages=tuple(_PACKAGES[name] for name in backends),
         )
-    return _load(str(path))
+    return _load(str(path), bool(settings.get("trust")))
 
 
 def _start(backends: Sequence[str]) -> None:
@@ -68,13 +68,13 @@ def _start(backends: Sequence[str]) -> None:
 
 
 @cache
-def _load(file: str) -> Model:
+def _load(file: str, trust: bool) -> Model:
     """One model for all tasks, whichever backends they would also take."""
     keras = importlib.import_module("keras")
     progress("loading the model")
     try:
         with blame("source.damaged", f"Keras {keras.__version__} cannot load the file"):
-            return Model(keras, _load_model(keras, file), keras.backend.backend())
+            return Model(keras, _load_model(keras, file, trust), keras.backend.backend())
     except TaskError as error:
         written_by = _version_of(file)
         if error.code != "source.damaged" or _numbers(written_by) <= _numbers(keras.__version__):
@@ -97,9 +97,9 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
-def _load_model(keras: Any, file: str) -> Any:  # noqa: ANN401 - Keras has no types
+def _load_model(keras: Any, file: str, trust: bool) -> Any:  # noqa: ANN401 - Keras has no types
     try:
-        return keras.saving.load_model(file, compile=False, safe_mode=True)
+        return keras.saving.load_model(file, compile=False, safe_mode=not trust)
     except (TypeError, ValueError) as error:
         text = str(error)
         foreign = re.search(r"Could not locate \w+ '([^']*)'", text)
