@@ -20,8 +20,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from shipway.evaluation import layer_causes as causes
 from shipway.evaluation.blame import Blame, find_blame, find_node, find_stop
-from shipway.evaluation.tapped import LayerAnswer, NodeAnswer, layers_of_nodes
+from shipway.evaluation.tapped import NodeAnswer, layers_of_nodes
 from shipway.graph.tapping import TAPPED_NAME, Tap, tap_graph
+from shipway.sources.base import LayerAnswer
 
 pytestmark = pytest.mark.framework
 

@@ -38,7 +38,7 @@ def exam(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Exam:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_the_converted_model_fails(tmp_path: Path, exam: Exam, fault: str) -> None:
     session = OnnxRuntime().open(classifier(tmp_path / "converted.onnx", **FAULTS[fault]), {})
-    verdicts = exam.judge(exam.answers_of(session), subject=fault)
+    verdicts = exam.judge(exam.answers_of(session)[0], subject=fault)
     assert overall(verdicts) is Result.FAIL
     if fault == "swapped outputs":
         assert any("swapped" in verdict.reason for verdict in verdicts)
@@ -46,7 +46,7 @@ def test_a_fault_in_the_converted_model_fails(tmp_path: Path, exam: Exam, fault:
 
 def test_the_model_itself_passes_the_same_exam(tmp_path: Path, exam: Exam) -> None:
     session = OnnxRuntime().open(classifier(tmp_path / "converted.onnx"), {})
-    assert overall(exam.judge(exam.answers_of(session), subject="itself")) is Result.PASS
+    assert overall(exam.judge(exam.answers_of(session)[0], subject="itself")) is Result.PASS
 
 
 @pytest.mark.parametrize("seed", range(20))

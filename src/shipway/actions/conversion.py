@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from shipway.actions.blaming import with_blame
 from shipway.actions.exam import Exam, prepare_exam
 from shipway.actions.observer import Observer
 from shipway.actions.subject import Subject
@@ -20,6 +21,7 @@ from shipway.bundle.evidence import Json, Result, Verdict, overall
 from shipway.bundle.golden import Golden
 from shipway.bundle.store import BundleWriter
 from shipway.errors import (
+    DataMismatchError,
     ExportError,
     MissingDependencyError,
     SessionError,
@@ -180,7 +182,12 @@ class _Climb:
         self.attempts.extend(tried)
         if best is None:
             raise _no_way(self.subject.source.path, format_, tried)
-        return best
+        return best if overall(best.verdicts) is Result.PASS else self._blamed(best)
+
+    def _blamed(self, variant: ProvenVariant) -> ProvenVariant:
+        """The variant with the place where it parts from the source in its verdict."""
+        found = with_blame(variant.verdicts, variant.stored, self.subject.source, self.exam, self.observer)
+        return replace(variant, verdicts=found)
 
     def close(self) -> None:
         """Ends every session; the files stay."""
@@ -257,11 +264,10 @@ class _Climb:
         """The verdicts, and the precision that the file itself tells."""
         self._begin("verify")
         self.observer.doing("comparing its answers with the trained model's")
-        signature, answers, precision = self._ask(stored, way)
+        signature, answers, precision, breach = self._ask(stored, way)
         fixes = frozenset(name for edge in way.edges for name in edge.fixes)
-        breach = None
         if way.edges and signature is not None:
-            breach = explain_breach(self.exam.reference.signature, signature, fixes=fixes)
+            breach = explain_breach(self.exam.reference.signature, signature, fixes=fixes) or breach
         formats = [edge.end for edge in way.edges] or [way.start]
         subject = " → ".join([self.exam.subject, *map(title_of, formats)])
         verdicts = self.exam.judge(answers, subject=subject, breach=breach)
@@ -278,17 +284,23 @@ class _Climb:
         self.observer.end(summary, result)
         self._is_begun = False
 
-    def _ask(self, stored: StoredVariant, way: Way) -> tuple[Signature | None, CaseOutputs, str]:
+    def _ask(self, stored: StoredVariant, way: Way) -> tuple[Signature | None, CaseOutputs, str, str | None]:
+        """The file's signature, its answers, its precision, and why it cannot be run, where it cannot."""
         if stored.session is not None:
-            return stored.signature, self.exam.answers_of(stored.session), "fp32"
+            answers, refusal = self.exam.answers_of(stored.session)
+            return stored.signature, answers, "fp32", refusal
         if not way.edges:  # the file itself: its own source knows what the user said about it
-            answers = self.subject.source.answer(self.exam.cases.inputs, self.observer.doing)
-            precision = self.subject.description.details.get("precision", "fp32")
-            return answers.signature, answers.outputs, str(precision)
+            return self._ask_source(self.subject.source)
         with closing(self._open(stored)) as source:
-            precision = source.describe().details.get("precision", "fp32")
-            answers = source.answer(self.exam.cases.inputs, self.observer.doing)
-        return answers.signature, answers.outputs, str(precision)
+            return self._ask_source(source)
+
+    def _ask_source(self, source: Source) -> tuple[Signature | None, CaseOutputs, str, str | None]:
+        precision = str(source.describe().details.get("precision", "fp32"))
+        try:
+            found = source.answer(self.exam.cases.inputs, self.observer.doing)
+        except DataMismatchError as error:  # the original took these rows, so they are no fault of the data
+            return None, {}, precision, f"cannot be run: {error.message.splitlines()[0]}"
+        return found.signature, found.outputs, precision, None
 
 
 def _no_way(path: Path, format_: str, attempts: Sequence[Attempt]) -> ShipwayError:

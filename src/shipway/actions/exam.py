@@ -11,7 +11,7 @@ from shipway.actions.running import run_cases
 from shipway.actions.subject import Subject
 from shipway.bundle.evidence import Result, Verdict
 from shipway.bundle.golden import Golden
-from shipway.errors import DataMismatchError, UsageError
+from shipway.errors import DataMismatchError, SessionRunError, UsageError
 from shipway.evaluation.decisions import DecisionRule, choose_rule
 from shipway.evaluation.flips import decision_parity
 from shipway.evaluation.noise import Noise, measure_noise
@@ -20,7 +20,7 @@ from shipway.evaluation.probes import Cases, make_cases
 from shipway.runtimes.base import Session
 from shipway.sources.base import Reference
 from shipway.sources.workers.edge import Edge
-from shipway.types import Tensors
+from shipway.types import Array, Tensors
 
 SOURCE_MEANING = "source-meaning"
 _GOLDEN_ROWS = 32
@@ -44,9 +44,19 @@ class Exam:
     doubts: tuple[str, ...] = ()
     """Why the source's own answers may not be those of the model that was trained."""
 
-    def answers_of(self, session: Session) -> CaseOutputs:
-        """A session's answers to every case. Raises `SessionRunError`."""
-        return run_cases(session.run, session.signature, self.cases.inputs)
+    def answers_of(self, session: Session) -> tuple[CaseOutputs, str | None]:
+        """A session's answers to every case that it can run, and why it cannot run the first of the others.
+
+        The source answered them all, so a case that cannot be run is a fault of the converted file.
+        """
+        answers: dict[str, dict[str, Array]] = {}
+        refusal = None
+        for case, inputs in self.cases.inputs.items():
+            try:
+                answers |= run_cases(session.run, session.signature, {case: inputs})
+            except SessionRunError as error:
+                refusal = refusal or f"case {case!r} cannot be run: {error.message.splitlines()[0]}"
+        return answers, refusal
 
     def judge(self, found: CaseOutputs, *, subject: str, breach: str | None = None) -> tuple[Verdict, ...]:
         """Judges a candidate's answers to every case; `breach` says how its file breaks the source's contract."""
@@ -60,7 +70,7 @@ class Exam:
             self.reference.outputs, found, noise=self.noise, subject=subject, inputs=self.cases.described
         )
         if breach is not None:
-            numeric = replace(numeric, result=Result.FAIL, reason=breach)
+            return (replace(numeric, result=Result.FAIL, reason=breach),)
         if not self.cases.has_data:
             numeric = replace(numeric, reason=f"{numeric.reason}; on generated inputs, no data was given")
         if self.decides is None or numeric.result is Result.INCONCLUSIVE:

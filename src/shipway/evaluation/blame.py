@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from shipway.bundle.closeness import output_scale, row_errors
+from shipway.bundle.evidence import Json
 from shipway.evaluation.layer_causes import BATCH, SWAPPED, Examined, cause_of
-from shipway.evaluation.tapped import LayerAnswer, NodeAnswer
+from shipway.evaluation.tapped import NodeAnswer
 from shipway.evaluation.value_flow import (
     FULL,
     HALF,
@@ -26,6 +27,7 @@ from shipway.evaluation.value_flow import (
     trace_layers,
 )
 from shipway.evaluation.value_matching import ValueIndex, arranged
+from shipway.sources.base import LayerAnswer
 from shipway.types import Array
 
 _MOST_SUSPECTS = 24
@@ -65,6 +67,17 @@ class Blame:
         if self.cause:
             parts.append(f"likely cause: {self.cause}")
         return "; ".join(parts)
+
+    def to_json(self) -> dict[str, Json]:
+        """As a verdict's figures hold it; None where a figure is not finite."""
+        figures = {
+            "input_low": self.input_low,
+            "input_high": self.input_high,
+            "error_before": self.error_before,
+            "error_after": self.error_after,
+        }
+        told = {name: float(value) if np.isfinite(value) else None for name, value in figures.items()}
+        return {"layer": self.layer, "kind": self.kind, "node": self.node, **told, "cause": self.cause}
 
 
 def find_blame(

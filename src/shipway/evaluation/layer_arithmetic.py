@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from shipway.evaluation.tapped import LayerAnswer
+from shipway.sources.base import LayerAnswer
 from shipway.types import Array
 
 ROWS = 2

@@ -13,7 +13,7 @@ from itertools import permutations
 import numpy as np
 
 from shipway.evaluation.layer_arithmetic import ROWS, Weighted, nearest_activation, weighted
-from shipway.evaluation.tapped import LayerAnswer
+from shipway.sources.base import LayerAnswer
 from shipway.types import Array
 
 LAYOUT = "layout"

@@ -1,29 +1,15 @@
-"""What was heard at one place inside a model: at a layer of the source, at a node of the candidate.
+"""What was heard at one node of a candidate, beside what the layers of its source told (`sources.base`).
 
 Frameworks and runtimes are asked elsewhere; here are arrays and names only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from shipway.sources.base import LayerAnswer
 from shipway.types import Array
-
-
-@dataclass(frozen=True)
-class LayerAnswer:
-    """One tapped layer of the source, in the order in which the source computed it."""
-
-    name: str
-    """`conv2d` in Keras, `features.0` in torch."""
-    kind: str
-    """`Conv2D` in Keras, `Conv2d` in torch."""
-    inputs: tuple[Array, ...]
-    """What went in, `[rows, ...]` each."""
-    outputs: tuple[Array, ...]
-    parameters: Mapping[str, Array] = field(default_factory=dict)
-    """By the framework's own name (`kernel`, `weight`, `bias`, `gamma`); may leave out large ones."""
 
 
 @dataclass(frozen=True)

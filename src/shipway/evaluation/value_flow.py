@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shipway.evaluation.tapped import LayerAnswer
 from shipway.evaluation.value_matching import NO_MATCH, Match, ValueIndex
+from shipway.sources.base import LayerAnswer
 from shipway.types import Array
 
 SMALLEST_JUMP = 10.0

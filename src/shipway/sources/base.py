@@ -92,6 +92,21 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class LayerAnswer:
+    """One tapped layer of the source, in the order in which the source computed it."""
+
+    name: str
+    """`conv2d` in Keras, `features.0` in torch."""
+    kind: str
+    """`Conv2D` in Keras, `Conv2d` in torch."""
+    inputs: tuple[Array, ...]
+    """What went in, `[rows, ...]` each."""
+    outputs: tuple[Array, ...]
+    parameters: Mapping[str, Array] = field(default_factory=dict)
+    """By the framework's own name (`kernel`, `weight`, `bias`, `gamma`); may leave out large ones."""
+
+
+@dataclass(frozen=True)
 class Answers:
     """What a model answered, without what its noise is measured by."""
 
@@ -144,6 +159,10 @@ class Source(Protocol):
 
     def answer(self, cases: Mapping[str, Tensors], progress: Progress) -> Answers:
         """The same without what the noise is measured by: for a converted file, judged by another's reference."""
+        ...
+
+    def tap(self, inputs: Tensors, progress: Progress) -> Sequence[LayerAnswer]:
+        """What every layer was given and gave on these rows; empty where the framework tells nothing inside."""
         ...
 
     def ways(self, to: str) -> Sequence[Way]:

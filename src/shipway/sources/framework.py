@@ -17,7 +17,15 @@ import numpy as np
 from shipway.bundle.files import sha256_of
 from shipway.errors import SourceUnsupportedError
 from shipway.os_errors import os_errors_as_ours
-from shipway.sources.base import Answers, Conversion, Description, Limits, Progress, Reference
+from shipway.sources.base import (
+    Answers,
+    Conversion,
+    Description,
+    LayerAnswer,
+    Limits,
+    Progress,
+    Reference,
+)
 from shipway.sources.child import WORKERS, Outcome, Scratch, Task, run
 from shipway.sources.routes import Way, find_ways
 from shipway.sources.tensor_files import load_tensors, save_tensors
@@ -92,6 +100,14 @@ class FrameworkSource:
         """Raises what `reference` raises."""
         answer = self._ask(cases, progress, thorough=False, ahead=None)
         return Answers(answer["signature"], answer["outputs"], answer["versions"])
+
+    def tap(self, inputs: Tensors, progress: Progress) -> Sequence[LayerAnswer]:
+        """Raises what `reference` raises."""
+        self.refuse()
+        with self._folder("taps") as folder:
+            task = self._task("taps", inputs=save_tensors(folder / "inputs.npz", inputs), out=str(folder))
+            (outcome,) = self._run([task], folder, progress, extra=self.extra)
+            return [_layer(told) for told in outcome.unwrap()["layers"]]
 
     def ways(self, to: str) -> Sequence[Way]:
         """By the facts of `describe`. Raises `UsageError` where there is no way."""
@@ -216,6 +232,18 @@ class FrameworkSource:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _layer(told: Mapping[str, Any]) -> LayerAnswer:
+    """From the file that `workers/answers.py` wrote."""
+    with np.load(told["file"], allow_pickle=False) as archive:
+        return LayerAnswer(
+            name=told["name"],
+            kind=told["kind"],
+            inputs=tuple(archive[f"i{number}"] for number in range(told["inputs"])),
+            outputs=tuple(archive[f"o{number}"] for number in range(told["outputs"])),
+            parameters={name: archive[f"p{number}"] for number, name in enumerate(told["parameters"])},
+        )
 
 
 def digest_and_size(path: Path) -> tuple[str, int]:

@@ -69,6 +69,7 @@ class Ladder:
         self.describe = source.describe
         self.learn_signature = source.learn_signature
         self.close = source.close
+        self.tap = source.tap
 
     def reference(self, cases, progress: Progress, *, ahead: Edge | None = None) -> Reference:
         return self._source.reference(cases, progress)

@@ -7,7 +7,8 @@ import pytest
 
 from shipway.evaluation import layer_causes as causes
 from shipway.evaluation.blame import Blame, find_blame, find_node, find_stop
-from shipway.evaluation.tapped import LayerAnswer, NodeAnswer, layers_of_nodes
+from shipway.evaluation.tapped import NodeAnswer, layers_of_nodes
+from shipway.sources.base import LayerAnswer
 
 ROWS, DEPTH = 8, 6
 

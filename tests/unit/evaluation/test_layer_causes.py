@@ -7,7 +7,7 @@ import pytest
 
 from shipway.evaluation import layer_causes as causes
 from shipway.evaluation.layer_causes import cause_of
-from shipway.evaluation.tapped import LayerAnswer
+from shipway.sources.base import LayerAnswer
 
 GENERATOR = np.random.default_rng(0)
 IMAGE = GENERATOR.standard_normal((8, 9, 7, 4)).astype(np.float32)

@@ -66,6 +66,27 @@ def refer(model: Loaded, cases: Mapping[str, Mapping[str, Any]], out: Path) -> F
     return files
 
 
+def record(model: Any, tensors: Mapping[str, Any], out: Path) -> list[dict[str, Any]]:  # noqa: ANN401 - a `Loaded` that records
+    """Writes what each layer was given and gave, a file each; see `worker.taps`."""
+    layers = []
+    for number, found in enumerate(model.record(read_tensors(model.input_specs, tensors))):
+        file = out / f"layer-{number}.npz"
+        parts = {"i": found["inputs"], "o": found["outputs"], "p": list(found["parameters"].values())}
+        members = {f"{key}{n}": array for key, arrays in parts.items() for n, array in enumerate(arrays)}
+        np.savez(file, allow_pickle=False, **members)
+        layers.append(
+            {
+                "name": found["name"],
+                "kind": found["kind"],
+                "file": str(file),
+                "inputs": len(found["inputs"]),
+                "outputs": len(found["outputs"]),
+                "parameters": list(found["parameters"]),
+            }
+        )
+    return layers
+
+
 def _require_independent_rows(model: Loaded, inputs: Arrays) -> None:
     """Raises `source.unsupported` where a row is answered otherwise alone than among others.
 

@@ -69,6 +69,11 @@ class Model:
         """See `keras_twin.py`."""
         return importlib.import_module(".keras_twin", __package__).widened(self)  # type: ignore[no-any-return]
 
+    def record(self, arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        """What each layer was given and gave: see `keras_taps.py`."""
+        taps = importlib.import_module(".keras_taps", __package__)
+        return taps.record(self, arrays)  # type: ignore[no-any-return]
+
     def versions(self) -> dict[str, str]:
         """Of Keras, numpy and the backend."""
         return versions_of(("keras", "numpy", *_DISTRIBUTIONS[self.backend]))

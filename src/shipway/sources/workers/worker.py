@@ -41,6 +41,18 @@ def reference(task: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def taps(task: Mapping[str, Any]) -> dict[str, Any]:
+    """What every layer was given and gave on the task's `inputs`; none where the framework tells nothing inside.
+
+    Gives `{"layers": [{"name", "kind", "file", "inputs", "outputs", "parameters"}]}`: the file's members are `i0` …
+    and `o0` … in number, and `p0` … in the order of the parameters' names.
+    """
+    model = _model(task)
+    if not hasattr(model, "record"):
+        return {"layers": []}
+    return {"layers": _sibling("answers").record(model, task["inputs"], Path(task["out"]))}
+
+
 def export(task: Mapping[str, Any]) -> dict[str, Any]:
     """The file or folder `out`, made by the edge named `edge` of the file `edge_file`."""
     require({"numpy": "numpy"})
@@ -92,4 +104,4 @@ def _sibling(name: str) -> Any:  # noqa: ANN401 - a module
     return importlib.import_module(f".{name}", __package__)
 
 
-TASKS = {"signature": signature, "reference": reference, "export": export}
+TASKS = {"signature": signature, "reference": reference, "taps": taps, "export": export}
