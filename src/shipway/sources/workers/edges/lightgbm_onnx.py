@@ -1,0 +1,57 @@
+"""LightGBM → ONNX by onnxmltools, the converter that its users know, with its thresholds rounded down."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..boosted_model import Model
+from ..edge import Edge, Facts, Opened
+from ..loaded import signature_of
+from ..onnx_casts import free_rows, shape_outputs
+from ..onnx_interface import finish
+from ..tree_attributes import repaired
+
+_OPSET = 15
+"""The newest that onnxmltools 1.14 writes."""
+
+
+def write(opened: Opened, out: Path, task: Mapping[str, Any]) -> None:
+    """Arrays of probabilities, not lists of dicts."""
+    del task
+    model: Model = opened.model
+    onnxmltools = importlib.import_module("onnxmltools")
+    types = importlib.import_module("onnxmltools.convert.common.data_types")
+    with repaired(floor_thresholds=True):
+        proto = onnxmltools.convert_lightgbm(
+            model.booster,
+            initial_types=[(model.input_specs[0]["name"], types.FloatTensorType([None, model.features]))],
+            target_opset=_OPSET,
+            zipmap=False,
+        )
+    free_rows(proto.graph)
+    shape_outputs(proto.graph, model.output_specs)
+    finish(proto, signature_of(model), out)
+
+
+def _fits(facts: Facts) -> int | None:
+    """Not for categories, whose fractions it compares where LightGBM drops them."""
+    return None if facts.get("has_categories") else 0
+
+
+EDGES = (
+    Edge(
+        name="lightgbm/onnxmltools",
+        start="lightgbm",
+        end="onnx",
+        file=__file__,
+        write=write,
+        result="model.onnx",
+        rank=10,
+        fits=_fits,
+        requires={"onnxmltools": "onnxmltools>=1.14,<2", "skl2onnx": "skl2onnx>=1.18,<2", "onnx": "onnx"},
+        extra="lightgbm",
+    ),
+)

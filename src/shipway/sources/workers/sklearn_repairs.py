@@ -1,0 +1,63 @@
+"""Turns fitted estimators into their like that skl2onnx 1.20 converts rightly, and mends what it then leaves out.
+
+What is changed here changes no answer of scikit-learn for the inputs that an ONNX graph can be given.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from typing import Any
+
+import numpy as np
+
+from .onnx_casts import apply_to_output
+from .sklearn_model import all_parts
+from .tree_attributes import floored
+
+_NO_TEXT = "\0"
+"""A string that no table holds."""
+_DEFAULT_WORDS = r"(?u)\b\w\w+\b"
+_WORDS = r"[\p{L}\p{N}_]{2,}"
+"""scikit-learn's default pattern, `\\b\\w\\w+\\b`, in RE2's words; skl2onnx takes the letters a to z only."""
+
+
+def convertible(estimator: Any) -> Any:  # noqa: ANN401 - an estimator
+    """A copy that answers the same."""
+    found = copy.deepcopy(estimator)
+    for part in all_parts(found):
+        kind = type(part).__name__
+        if kind in ("VotingClassifier", "VotingRegressor"):
+            part.flatten_transform = False  # of `transform`, which a classifier is not asked for
+        elif kind == "KBinsDiscretizer" and part.encode == "onehot":
+            part.encode = "onehot-dense"
+        elif kind == "SimpleImputer" and part.statistics_.dtype == object:
+            part.missing_values = _NO_TEXT  # a tensor of strings holds no NaN
+        elif hasattr(part, "_predictors"):
+            _floor_thresholds(part)
+    return found
+
+
+def _floor_thresholds(part: Any) -> None:  # noqa: ANN401 - as above
+    """For x in float32, x <= t is the same question; skl2onnx rounds to the nearest (sklearn-onnx#1227)."""
+    for predictor in np.ravel(np.asarray(part._predictors, dtype=object)).tolist():
+        predictor.nodes["num_threshold"] = floored(predictor.nodes["num_threshold"])
+
+
+def text_options(vectorizer: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+    """Slim images have no en_US, which skl2onnx asks for. The locale matters where letters are made small."""
+    words = getattr(vectorizer, "vocabulary_", {})
+    is_plain = all(str(word).isascii() for word in words)
+    options: dict[str, Any] = {"locale": "C" if is_plain else "C.UTF-8"}
+    if vectorizer.analyzer == "word" and vectorizer.token_pattern == _DEFAULT_WORDS:
+        options["tokenexp"] = _WORDS
+    return options
+
+
+def apply_links(graph: Any, last: Any) -> None:  # noqa: ANN401 - a GraphProto, an estimator
+    """skl2onnx leaves out the exponential of gradient boosting for counts (loss='poisson', 'gamma')."""
+    if type(last).__name__ != "HistGradientBoostingRegressor":
+        return
+    link = type(importlib.import_module("sklearn._loss.link").LogLink())
+    if isinstance(last._loss.link, link) and not any(node.op_type == "Exp" for node in graph.node):
+        apply_to_output(graph, 0, "Exp")
