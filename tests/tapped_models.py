@@ -1,7 +1,7 @@
 """Builds what the tests of blame compare: `python tapped_models.py keras|torch FOLDER`.
 
-Writes `model.onnx` by the framework's own exporter, `x.npy`, and the taps of the source (`layers.json`, `N.npz`);
-of torch also those of the exported program, into the folder `exported`.
+Writes the model itself (`model.keras`, `model.pt2`), `model.onnx` by the framework's own exporter, `x.npy`, and the
+taps of the source (`layers.json`, `N.npz`); of torch also those of the exported program, into the folder `exported`.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def keras_model(folder: Path) -> None:
     for weight in model.weights:
         if weight.name in ("bias", "beta"):
             weight.assign(generator.normal(0, 0.4, weight.shape))
+    model.save(folder / "model.keras")
     x = rows(12, 10, 3)
     stored(keras_taps.record(model, [x]), folder)
     tf2onnx = patched_tf2onnx()
@@ -122,13 +123,15 @@ def torch_model(folder: Path) -> None:
     stored(torch_taps.record(model, [x]), folder)
     (folder / "exported").mkdir()
     stored(torch_taps.record(torch.export.export(model, (tensor,)), [x]), folder / "exported")
+    free = ({0: torch.export.Dim("batch")},)
+    torch.export.save(torch.export.export(model, (tensor,), dynamic_shapes=free), folder / "model.pt2")
     torch.onnx.export(
         model,
         (tensor,),
         str(folder / "model.onnx"),
         input_names=["image"],
-        output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        output_names=["output"],
+        dynamic_shapes=free,
         dynamo=True,
         opset_version=18,
         external_data=False,
