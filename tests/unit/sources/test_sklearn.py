@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from shipway.evaluation.parity import numeric_parity
 from shipway.sources.base import Hints, Source
 from shipway.sources.detect import open_source
 from shipway.sources.routes import find_ways
+from shipway.sources.sklearn import SklearnFormat
 from shipway.types import DType, TensorSpec
 
 pytestmark = pytest.mark.framework
@@ -109,9 +112,15 @@ def test_a_type_of_others_is_named_before_a_child_starts(tabular_models: Path, t
 
 
 def test_a_pickle_of_something_else_is_told_apart(tmp_path: Path) -> None:
-    import pickle
-
     file = tmp_path / "model.pkl"
     file.write_bytes(pickle.dumps({"weights": [1.0, 2.0]}, protocol=4))
     with pytest.raises(SourceUnsupportedError, match="no scikit-learn estimator"):
         open_source(file, hints=Hints(trust=True)).learn_signature(silent)
+
+
+def test_what_is_compressed_and_no_pickle_is_another_formats(tmp_path: Path) -> None:
+    file = tmp_path / "log.gz"
+    file.write_bytes(gzip.compress(b"a line of a log\n" * 20))
+    assert not SklearnFormat.recognizes(file)
+    file.write_bytes(gzip.compress(pickle.dumps([1], protocol=4)))
+    assert SklearnFormat.recognizes(file)

@@ -44,7 +44,7 @@ def test_columns_by_name_are_an_input_each_and_the_idle_one_is_none() -> None:
         ("kind", "string"),
         ("size", "float32"),
     ]
-    rows = table.assemble(table.examples(3), np.float32)
+    rows = table.assemble(table.examples(3))
     assert list(rows.columns) == ["kind", "idle", "size"]
     assert rows["kind"].tolist() == ["a"] * 3
 
@@ -53,7 +53,7 @@ def test_text_is_one_string_a_row() -> None:
     model = fitted(["one word", "two words", "one", "two"], CountVectorizer())
     table = table_of(model, ())
     assert table.specs == [{"name": "text", "dtype": "string", "shape": ["batch", 1]}]
-    assert table.assemble({"text": np.array([["one"], ["two"]])}, np.float32).tolist() == ["one", "two"]
+    assert table.assemble({"text": np.array([["one"], ["two"]])}).tolist() == ["one", "two"]
 
 
 def test_the_user_knows_better() -> None:

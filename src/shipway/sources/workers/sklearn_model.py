@@ -19,7 +19,10 @@ from .table_inputs import Table
 from .wire import TaskError
 
 _TWIN_ROWS = 64
-_JUMPING = ("sklearn.tree", "sklearn.ensemble", "sklearn.neighbors", "sklearn.preprocessing._discretization")
+_JUMPING = (
+    *("sklearn.tree", "sklearn.ensemble", "sklearn.neighbors", "sklearn.preprocessing._discretization"),
+    *("xgboost", "lightgbm"),
+)
 """Modules of estimators whose answers jump: a change in an input's last place may change them by a leaf."""
 
 Method = Callable[[Any], np.ndarray]
@@ -38,15 +41,15 @@ class Model:
         self.perturbs = not any(type(part).__module__.startswith(_JUMPING) for part in parts_of(estimator))
 
     def predict(self, arrays: Arrays) -> Arrays:
-        """One call of each method; fractions come as float32, whatever precision they were computed in."""
+        """One call of each method, in float64 as the model was trained; fractions are given as float32."""
         return {
             name: array.astype(np.float32) if array.dtype.kind == "f" else array
-            for name, array in self._answer(arrays, self._width).items()
+            for name, array in self._answer(arrays).items()
         }
 
     def twin(self) -> Twin | None:
-        """The same methods on the same values as float64, and their answers as they are."""
-        return Twin(lambda arrays: self._answer(arrays, np.float64), rows=_TWIN_ROWS)
+        """The same answers before they are cast."""
+        return Twin(self._answer, rows=_TWIN_ROWS)
 
     def versions(self) -> dict[str, str]:
         """Of scikit-learn and what it computes with."""
@@ -65,19 +68,8 @@ class Model:
             for name, array in found.items()
         ]
 
-    @cached_property
-    def _width(self) -> type[np.floating[Any]]:
-        """float32, as the inputs are; float64 for an estimator that takes nothing else (KMeans trained on it)."""
-        try:
-            self._answer(self.table.examples(), np.float32)
-        except ValueError as error:
-            if "dtype mismatch" not in str(error):
-                raise
-            return np.float64
-        return np.float32
-
-    def _answer(self, arrays: Arrays, width: type[np.floating[Any]]) -> Arrays:
-        rows = self.table.assemble(arrays, width)
+    def _answer(self, arrays: Arrays) -> Arrays:
+        rows = self.table.assemble(arrays)
         with warnings.catch_warnings():
             # Said of an array without column names, and of categories that the encoder is to ignore.
             warnings.simplefilter("ignore", UserWarning)

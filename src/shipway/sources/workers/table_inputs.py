@@ -63,15 +63,15 @@ class Table:
             if column.is_used
         }
 
-    def assemble(self, arrays: Arrays, width: type[np.floating[Any]]) -> Any:  # noqa: ANN401 - an array or a frame
-        """What the estimator's methods take; fractions as `width`."""
-        found = {name: _plain(array, width) for name, array in arrays.items()}
+    def assemble(self, arrays: Arrays) -> Any:  # noqa: ANN401 - an array or a frame
+        """What the estimator's methods take; fractions as float64."""
+        found = {name: _plain(array) for name, array in arrays.items()}
         if self.is_text:
             return next(iter(found.values()))[:, 0]
         if self.one_input:
             return found[self.one_input]
         rows = len(next(iter(found.values())))
-        nothing = np.zeros((rows, 1), width)
+        nothing = np.zeros((rows, 1))
         columns = {column.name: found.get(column.name, nothing) for column in self.columns}
         if self.is_frame:
             pandas = importlib.import_module("pandas")
@@ -79,8 +79,8 @@ class Table:
                 {name: pandas.Series(array[:, 0], dtype=array.dtype) for name, array in columns.items()}
             )
         kinds = {array.dtype.kind for array in columns.values()}
-        as_objects = object if "O" in kinds else width
-        return np.concatenate([array.astype(as_objects) for array in columns.values()], axis=1)
+        common: type = object if "O" in kinds else np.float64
+        return np.concatenate([array.astype(common) for array in columns.values()], axis=1)
 
 
 def table_of(model: Any, told: Sequence[Mapping[str, Any]]) -> Table:  # noqa: ANN401 - an estimator
@@ -233,11 +233,11 @@ def _example(column: Column, dtype: str) -> Any:  # noqa: ANN401 - a string or a
     return column.example if dtype == column.dtype else "" if dtype == "string" else 0
 
 
-def _plain(array: np.ndarray, width: type[np.floating[Any]]) -> np.ndarray:
-    """Strings as objects, fractions as `width`."""
+def _plain(array: np.ndarray) -> np.ndarray:
+    """Strings as objects, fractions as float64."""
     if array.dtype.kind in "US":
         return array.astype(str).astype(object)
-    return array.astype(width) if array.dtype.kind == "f" else array
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
 def _numpy(dtype: str) -> Any:  # noqa: ANN401 - a dtype

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..boosted_steps import register
 from ..edge import Edge, Opened
 from ..loaded import names_of, signature_of
 from ..onnx_casts import keep_last_column, narrow_outputs, shape_outputs, widen_inputs
@@ -30,6 +31,7 @@ def write(opened: Opened, out: Path, task: Mapping[str, Any], *, in_double: bool
     model: Model = opened.model
     skl2onnx = importlib.import_module("skl2onnx")
     estimator = convertible(model.estimator)
+    register(parts_of(estimator))
     try:
         with repaired(floor_thresholds=not in_double):
             proto = skl2onnx.convert_sklearn(
