@@ -85,6 +85,7 @@ def write_legacy(module: Any, model: Loaded, out: Path, task: Mapping[str, Any])
             input_names=names["in"],
             output_names=names["out"],
             dynamic_axes=axes,
+            training=torch.onnx.TrainingMode.PRESERVE,  # set already; a program's module refuses to be asked
         )
     _finish(model, out)
 
