@@ -205,13 +205,16 @@ def build_xgboost(folder: Path) -> None:
     for name, (model, load) in xgboost_models().items():
         rows, labels, kept, kept_labels = split(load)
         model.fit(rows, labels).save_model(folder / f"xgb-{name}.json")
-        np.savez(folder / f"xgb-{name}.npz", x=with_missing(kept), labels=kept_labels)
+        np.savez(
+            folder / f"xgb-{name}.npz", x=kept if name == "multi" else with_missing(kept), labels=kept_labels
+        )
     rows, labels, kept, kept_labels = split(datasets.load_breast_cancer)
     early = xgboost.XGBClassifier(n_estimators=200, early_stopping_rounds=3, n_jobs=1)
     early.fit(rows, labels, eval_set=[(kept, kept_labels)], verbose=False).save_model(
         folder / "xgb-early.ubj"
     )
-    np.savez(folder / "xgb-early.npz", x=kept, labels=kept_labels, expected=early.predict_proba(kept))
+    np.savez(folder / "xgb-early.npz", x=kept, labels=kept_labels)
+    np.savez(folder / "xgb-early-expected.npz", probabilities=early.predict_proba(kept))
     found, answers = categories(300)
     several = xgboost.XGBRegressor(n_estimators=10, n_jobs=1, multi_strategy="one_output_per_tree")
     several.fit(rows, np.stack([labels, 1 - labels], axis=1)).save_model(folder / "xgb-several.json")
@@ -240,7 +243,9 @@ def build_lightgbm(folder: Path) -> None:
     for name, (model, load) in lightgbm_models().items():
         rows, labels, kept, kept_labels = split(load)
         model.fit(rows, labels).booster_.save_model(folder / f"lgbm-{name}.txt")
-        np.savez(folder / f"lgbm-{name}.npz", x=with_missing(kept), labels=kept_labels)
+        np.savez(
+            folder / f"lgbm-{name}.npz", x=kept if name == "multi" else with_missing(kept), labels=kept_labels
+        )
     found, answers = categories(300)
     model = lightgbm.LGBMClassifier(n_estimators=10, min_child_samples=5, n_jobs=1, verbosity=-1)
     model.fit(found, answers).booster_.save_model(folder / "lgbm-categories.txt")
