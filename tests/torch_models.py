@@ -161,6 +161,10 @@ class Fixed(nn.Module):
         return row.reshape(int(row.shape[0]), 2, 2).sum(2)
 
 
+def fixed():
+    return Fixed(), torch.zeros(2, 4)
+
+
 def unseeded():
     return nn.Linear(4, 2), torch.zeros(2, 4)
 
@@ -188,7 +192,7 @@ def digits():
 
 
 def train_digits(folder: Path) -> None:
-    """`digits.safetensors`, and the 360 rows that it has not seen in `digits.npz` (`image`, `label`)."""
+    """`digits.safetensors`, and the 360 rows that it has not seen in `digits.npz` (`image`, `labels`)."""
     import numpy as np
     from safetensors.torch import save_file
     from sklearn.datasets import load_digits
@@ -207,7 +211,7 @@ def train_digits(folder: Path) -> None:
             nn.functional.nll_loss(model(x[part]).clamp_min(1e-9).log(), y[part]).backward()
             optimizer.step()
     save_file(model.state_dict(), folder / "digits.safetensors")
-    np.savez(folder / "digits.npz", image=images[unseen], label=labels[unseen])
+    np.savez(folder / "digits.npz", image=images[unseen], labels=labels[unseen])
 
 
 def save_weights(folder: Path) -> None:

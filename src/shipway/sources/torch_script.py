@@ -16,7 +16,7 @@ from shipway.sources.torch_archive import TorchKind, TorchOutline, kind_of_membe
 from shipway.sources.torch_module import TORCH, rename_free
 from shipway.sources.torch_program import refuse_unsafe
 from shipway.sources.zip_archive import ArchiveKind, member_names, open_archive, read_json
-from shipway.types import Signature, TensorSpec
+from shipway.types import DType, Signature, TensorSpec
 
 DEPRECATED: Final = (
     "TorchScript is deprecated in favor of torch.export (.pt2), and does not support Python 3.14"
@@ -117,8 +117,20 @@ def _own_signature(path: Path) -> Signature | None:
     with open_archive(path, _KIND) as archive:
         found = read_json(path, archive, name, _KIND, limit_bytes=_JSON_BYTES)
     try:
-        return read_signature(found)
+        signature = read_signature(found)
+        _require_plain((*signature.inputs, *signature.outputs))
+        return signature
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SourceDamagedError(
             f"{path}: {name} is no signature: {error!r}.", hint=_KIND.save_again
         ) from error
+
+
+def _require_plain(specs: tuple[TensorSpec, ...]) -> None:
+    """Raises `ValueError` for what no torch tensor is: the file may be anyone's."""
+    for spec in specs:
+        sizes = [size for size in spec.shape if not isinstance(size, str)]
+        if not isinstance(spec.name, str) or spec.dtype is DType.BYTES:
+            raise ValueError(f"{spec.name!r} is no tensor of {spec.dtype.value}")
+        if not all(type(size) is int and size >= 0 for size in sizes):
+            raise ValueError(f"{spec.name!r} has the sizes {sizes}")

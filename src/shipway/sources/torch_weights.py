@@ -76,7 +76,7 @@ class TorchWeightsSource(FrameworkSource):
         digest, size = digest_and_size(self.path)
         details: dict[str, Any] = {
             "holds": _TITLES[self._kind],
-            "needs_trust": list(self._unsafe),
+            "would_import": list(self._unsafe),
             "state_dicts": list(self._inside),
             **facts_of(self._weights),
         }

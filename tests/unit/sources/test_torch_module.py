@@ -67,19 +67,28 @@ def test_weights_of_a_checkpoint_and_batch_normalization(open_model, into):
 
 
 @pytest.mark.framework
-def test_recurrent_nets_keep_their_free_length(open_model, into):
-    """By the tracing exporter; torch.export fixes the length of nn.LSTM, which is said and not hidden."""
+@pytest.mark.parametrize("edge", ["torch/dynamo", "torch/torchscript-exporter"])
+def test_recurrent_nets_keep_their_free_length(open_model, into, edge):
+    """dynamo writes the example's length behind an LSTM that takes any."""
     source = open_model("tagger", inputs=(TensorSpec("tokens", DType.INT64, ("n", "length")),))
     assert source.describe().inputs == (TOKENS,)
     cases = cases_for([TOKENS])
-    reference, model = convert(source, "onnx", "torch/torchscript-exporter", into, cases)
+    reference, model = convert(source, "onnx", edge, into, cases)
     assert reference.signature.outputs == (
         TensorSpec("tags", DType.FP32, ("batch", "tokens_1", 4)),
         TensorSpec("label", DType.FP32, ("batch", 16)),
     )
     assert_same(model, reference, cases)
+
+
+@pytest.mark.framework
+def test_a_program_of_a_recurrent_net_would_have_one_length(open_model, into):
+    """torch.export fixes the length of nn.LSTM, which is said and not hidden."""
+    source = open_model("tagger", inputs=(TOKENS,))
     with pytest.raises(ExportError, match="tokens_1"):
-        source.convert(edge_of(source, "pt2", "torch/export"), into, samples=cases["1x1"], progress=quiet)
+        source.convert(
+            edge_of(source, "pt2", "torch/export"), into, samples=cases_for([TOKENS])["1x1"], progress=quiet
+        )
 
 
 @pytest.mark.framework
@@ -122,6 +131,23 @@ def test_a_dataclass_goes_through_torchscript_with_its_names(open_model, into):
     )
     source = assert_same(model, reference, cases)
     assert source.describe().signature == reference.signature
+
+
+@pytest.mark.framework
+def test_a_batch_that_is_baked_in_is_no_way(open_model, into):
+    """pytorch/pytorch#157621: the number of rows is written into the graph."""
+    source = open_model("fixed")
+    samples = cases_for([TensorSpec("row", DType.FP32, ("batch", 4))])["2x9"]
+    with pytest.raises(ExportError, match=r"batch"):
+        source.convert(edge_of(source, "onnx", "torch/dynamo"), into, samples=samples, progress=quiet)
+
+
+@pytest.mark.framework
+def test_a_quantized_net_has_no_float64_truth(open_model):
+    source = open_model("quantized")
+    reference = source.reference(cases_for([TensorSpec("input", DType.FP32, ("batch", 4))]), quiet)
+    assert reference.precise == {}
+    assert reference.repeated != {}
 
 
 @pytest.mark.framework

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from shipway.errors import DataMismatchError, SourceUnsupportedError
+from shipway.errors import DataMismatchError, SourceDamagedError, SourceUnsupportedError
 from shipway.sources.base import Hints
 from shipway.sources.detect import open_source
 from shipway.sources.torch_script import DEPRECATED, TorchScriptFormat
@@ -51,6 +52,30 @@ def test_a_trace_to_onnx(open_model, tmp_path):
     assert reference.precise
     model = source.convert(edge, tmp_path, samples=cases["2x9"], progress=quiet).model
     assert_same(model, reference, cases)
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"inputs": 3, "outputs": []}',
+        '{"inputs": [3], "outputs": []}',
+        '{"inputs": [{"name": 1, "dtype": "float32", "shape": [1]}], "outputs": []}',
+        '{"inputs": [{"name": "a", "dtype": "float32", "shape": 1}], "outputs": []}',
+        '{"inputs": [{"name": "a", "dtype": "object", "shape": [1]}], "outputs": []}',
+        '{"inputs": [{"name": "a", "dtype": "float32", "shape": [-1, 1.5, null]}], "outputs": []}',
+    ],
+)
+def test_a_signature_that_is_none(torch_models, tmp_path, signature):
+    copy = tmp_path / "model.pt"
+    copy.write_bytes((torch_models / "cnn.ts").read_bytes())
+    with zipfile.ZipFile(copy, "a") as archive:
+        archive.writestr(f"{archive.namelist()[0].partition('/')[0]}/extra/shipway.json", signature)
+    with pytest.raises((SourceDamagedError, SourceUnsupportedError)):
+        open_source(copy).describe()
 
 
 @pytest.mark.framework

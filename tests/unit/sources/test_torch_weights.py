@@ -27,7 +27,7 @@ def test_weights_are_listed(torch_models, name, holds, first):
     source = open_source(torch_models / name)
     told = source.describe()
     assert holds in told.details["holds"]
-    assert told.details["needs_trust"] == []
+    assert told.details["would_import"] == []
     assert told.details["state_dicts"] == (["state_dict"] if name == "checkpoint.pt" else [])
     assert not first or any(first in weight for weight in told.details["weights"])
     with pytest.raises(SourceUnsupportedError, match="The code of the model is not in it") as caught:
@@ -39,7 +39,7 @@ def test_weights_are_listed(torch_models, name, holds, first):
 def test_a_pickle_of_a_whole_module_is_refused_also_with_trust(torch_models, name):
     source = open_source(torch_models / name, hints=Hints(trust=True))
     told = source.describe()
-    assert any("torch.nn.modules.linear.Linear" in finding for finding in told.details["needs_trust"])
+    assert any("torch.nn.modules.linear.Linear" in finding for finding in told.details["would_import"])
     with pytest.raises(SourceUnsupportedError, match=r"imports torch\.nn") as caught:
         source.learn_signature(refuse)
     assert "torch.save(model.state_dict(), 'weights.pt')" in caught.value.hint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -139,4 +139,32 @@ def weights_bytes(module: Any) -> int:  # noqa: ANN401 - an nn.Module
 
 def _finish(model: Loaded, out: Path) -> None:
     onnx = importlib.import_module("onnx")
-    finish(onnx.load(str(out), load_external_data=False), signature_of(model), out)
+    proto = onnx.load(str(out), load_external_data=False)
+    if _contradicts(proto.graph.output, model.output_specs) and not _contradicts(
+        proto.graph.input, model.input_specs
+    ):
+        _infer_again(onnx, proto)
+    finish(proto, signature_of(model), out)
+
+
+def _contradicts(values: Sequence[Any], specs: Specs) -> bool:
+    """Whether the exporter wrote a size where the model has a free dimension."""
+    return any(
+        isinstance(wanted, str) and dim.HasField("dim_value")
+        for value, spec in zip(values, specs, strict=False)
+        for dim, wanted in zip(value.type.tensor_type.shape.dim, spec["shape"], strict=False)
+    )
+
+
+def _infer_again(onnx: Any, proto: Any) -> None:  # noqa: ANN401 - a ModelProto
+    """Takes the graph's own word for its outputs' shapes.
+
+    torch 2.13 exports nn.LSTM and nn.GRU as the operators of ONNX, right at every length, and notes the example's
+    length behind them. ONNX Runtime plans its memory by such notes.
+    """
+    del proto.graph.value_info[:]
+    for value in proto.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph.output
+    for value, found in zip(proto.graph.output, inferred, strict=True):
+        value.CopyFrom(found)
