@@ -45,26 +45,23 @@ def asked(litert_models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     """Every file's own answers and its ONNX form, made in one child."""
     sources = [opened(litert_models / f"{name}.tflite", signature) for name, signature in FILES.items()]
     cases = [random_cases(source.learn_signature(silent).inputs) for source in sources]
-    found = ask_all(sources, cases, tmp_path_factory.mktemp("litert"), edges=["litert/tf2onnx"])
+    found = ask_all(
+        sources, cases, tmp_path_factory.mktemp("litert"), edges=[["litert/tf2onnx"]] * len(FILES)
+    )
     return {name: (one, given) for name, one, given in zip(FILES, found, cases, strict=True)}
 
 
 @pytest.fixture(scope="module")
 def made(litert_models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Asked, Asked]]:
-    """What SavedModels answer, and what the LiteRT files made of them do: two starts of TensorFlow."""
-    found: dict[str, Asked] = {}
-    given = {}
-    files = {}
-    for names, edge in ((SAVED, "litert/converter"), (dict.fromkeys(RECURRENT), "litert/converter-batch-1")):
-        sources = [saved(litert_models / name, signature) for name, signature in names.items()]
-        cases = [random_cases(source.describe().inputs) for source in sources]
-        answers = ask_all(sources, cases, tmp_path_factory.mktemp("saved"), edges=[edge])
-        found.update(zip(names, answers, strict=True))
-        given.update(zip(names, cases, strict=True))
-        files.update({name: one.files[edge] for name, one in zip(names, answers, strict=True)})
-    converted = [opened(files[name]) for name in found]
-    again = ask_all(converted, [given[name] for name in found], tmp_path_factory.mktemp("made"))
-    return {name: (found[name], one) for name, one in zip(found, again, strict=True)}
+    """What SavedModels answer, and what the LiteRT files made of them do."""
+    signatures = {**SAVED, **dict.fromkeys(RECURRENT)}
+    sources = [saved(litert_models / name, signature) for name, signature in signatures.items()]
+    cases = [random_cases(source.describe().inputs) for source in sources]
+    edges = [["litert/converter"]] * len(SAVED) + [["litert/converter-batch-1"]] * len(RECURRENT)
+    answers = ask_all(sources, cases, tmp_path_factory.mktemp("saved"), edges=edges)
+    converted = [opened(next(iter(one.files.values()))) for one in answers]
+    again = ask_all(converted, cases, tmp_path_factory.mktemp("made"))
+    return dict(zip(signatures, zip(answers, again, strict=True), strict=True))
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -87,7 +87,9 @@ def made(
     given = {}
     for edge, sources in groups.items():
         cases = [random_cases(source.describe().inputs) for source in sources.values()]
-        found = ask_all(list(sources.values()), cases, tmp_path_factory.mktemp("asked"), edges=[edge])
+        found = ask_all(
+            list(sources.values()), cases, tmp_path_factory.mktemp("asked"), edges=[[edge]] * len(sources)
+        )
         originals.update(zip(sources, found, strict=True))
         given.update(zip(sources, cases, strict=True))
     files = {name: next(iter(one.files.values())) for name, one in originals.items()}
