@@ -20,7 +20,7 @@ from shipway.sources.torch_factory_text import read_factory
 from shipway.sources.weights import Weight
 from shipway.types import Dim, TensorSpec
 
-TORCH: Final = Need("torch", ">=2.6,<3")
+TORCH: Final = Need("torch", ">=2.9,<2.14")
 _TO_WEIGHTS: Final = (
     "Save the weights alone: torch.save(model.state_dict(), 'weights.pt'), or as .safetensors."
 )
@@ -35,7 +35,7 @@ class TorchFormat:
     deprecated: ClassVar[str] = ""
     needs: ClassVar[Needs] = Needs(
         purpose="runs PyTorch modules",
-        packages=(TORCH, Need("safetensors", ">=0.4,<1"), Need("onnxscript", ">=0.5,<1")),
+        packages=(TORCH, Need("safetensors", ">=0.5,<1"), Need("onnxscript", ">=0.5,<1")),
         extra="torch",
     )
 
