@@ -228,7 +228,6 @@ class _Climb:
     def _make(self, way: Way, before: ProvenVariant | None, folder: Path) -> ProvenVariant:
         if not self._is_begun:
             self._begin("export")
-        self.observer.doing(f"converting by {way.name}")
         raw = folder / "raw"
         raw.mkdir(parents=True)
         model, versions = self._convert(way, before, raw)

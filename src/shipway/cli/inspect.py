@@ -49,7 +49,8 @@ def _show(outcome: Outcome, console: Console) -> None:
     for variant in variants:
         size = sum(entry["size"] for entry in variant["files"])
         console.print(
-            f"variant [bold]{escape(variant['id'])}[/]: {size:,} bytes, {escape(variant['format'])}",
+            f"variant [bold]{escape(variant['id'])}[/]: {size:,} bytes, {escape(variant['format'])}, "
+            f"{escape(variant['precision'])}",
             highlight=False,
         )
     if provenance:
@@ -57,7 +58,7 @@ def _show(outcome: Outcome, console: Console) -> None:
         show_pairs({"made from": source.get("file"), "framework": provenance.get("framework")}, console)
     for verdict in (evidence or {}).get("verdicts", []):
         console.print(
-            f"{verdict['result']}  {verdict['rule']}: {verdict['reason']}",
+            f"{verdict['result']}  {verdict['rule']}: {verdict['reason']} ({verdict['subject']})",
             markup=False,
             soft_wrap=True,
             highlight=False,
