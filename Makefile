@@ -62,6 +62,6 @@ $(VENV)/.installed-demo: pyproject.toml | $(VENV)/.ready
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/.ready
-	@echo "Installing Shipway, Keras, TensorFlow, torch and the test tools into $(VENV), once (3 GB on disk) ..."
-	@$(PIP) install --editable ".[keras,torch]" --group test --group benchmark "$(TORCH)"
+	@echo "Installing Shipway, all frameworks and targets and the test tools into $(VENV), once (4 GB on disk) ..."
+	@$(PIP) install --editable ".[all]" --group test --group benchmark "$(TORCH)"
 	@touch $@ $(VENV)/.installed-demo

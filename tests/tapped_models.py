@@ -1,7 +1,7 @@
 """Builds what the tests of blame compare: `python tapped_models.py keras|torch FOLDER`.
 
-Writes the model itself (`model.keras`, `model.pt2`), `model.onnx` by the framework's own exporter, `x.npy`, and the
-taps of the source (`layers.json`, `N.npz`); of torch also those of the exported program, into the folder `exported`.
+Writes the model itself (`model.keras`, `model.pt2`), `model.onnx` by the framework's own exporter, `x.npy`, and
+the taps of the source (`layers.json`, `N.npz`); of torch also those of the exported program, into `exported`.
 """
 
 from __future__ import annotations

@@ -14,10 +14,8 @@ from shipway.errors import SourceDamagedError, SourceNotFoundError, SourceUnreco
 from shipway.os_errors import os_errors_as_ours
 from shipway.sources.base import Hints, Limits, Source, SourceFormat
 
-_TO_KERAS = "Load it in your training environment and save it again: model.save('model.keras')."
-_TO_ONNX = "Export it to ONNX in your training environment, and give Shipway the .onnx file."
-
-
+_SAVE = "Give the file that your framework's save or export wrote."
+_COPY_AGAIN = "Save or copy the file again."
 _FACTORY = re.compile(r"(.+\.py):([A-Za-z_]\w*)")
 
 
@@ -41,8 +39,7 @@ def open_source(
     with os_errors_as_ours("read the model", path):
         if path.is_file() and path.stat().st_size == 0:
             raise SourceDamagedError(f"{path} is empty (0 bytes).", hint="Save the model again.")
-        for name in registry.names("sources"):
-            format_: type[SourceFormat] = registry.load("sources", name)
+        for format_ in _formats():
             if format_.recognizes(path):
                 return format_.open(path, python=python, limits=limits or Limits(), hints=hints or Hints())
         found, hint = _explain(path)
@@ -50,8 +47,11 @@ def open_source(
 
 
 def _titles() -> str:
-    formats: list[type[SourceFormat]] = [registry.load("sources", name) for name in registry.names("sources")]
-    return ", ".join(format_.title for format_ in formats)
+    return ", ".join(format_.title for format_ in _formats())
+
+
+def _formats() -> list[type[SourceFormat]]:
+    return [registry.load("sources", name) for name in registry.names("sources")]
 
 
 def factory_of(path: Path) -> tuple[Path, str] | None:
@@ -74,11 +74,10 @@ def _exists(path: Path) -> bool:
 
 
 def _nearby(path: Path) -> str:
+    extensions = {extension for format_ in _formats() for extension in format_.extensions}
     try:
         models = sorted(
-            item.name
-            for item in path.parent.iterdir()
-            if item.suffix in (".keras", ".onnx") and item.is_file()
+            item.name for item in path.parent.iterdir() if item.suffix in extensions and item.is_file()
         )
     except OSError:  # no such folder, or not for this user
         return ""
@@ -88,31 +87,26 @@ def _nearby(path: Path) -> str:
 def _explain(path: Path) -> tuple[str, str]:
     """What the content is, and what to do about it."""
     if path.is_dir():
-        if (path / "saved_model.pb").is_file():
-            return "a TensorFlow SavedModel folder", _TO_KERAS
-        return "a folder, not a model file", "Give the model file itself."
+        return "a folder, not a model file", "Give the model file, or the folder that holds saved_model.pb."
     if not path.is_file():
         return "no regular file (a pipe or a device)", "Give the model file itself."
+    if path.suffix == ".py":
+        return (
+            "Python code",
+            f"Name the function or class that builds the module: {path}:FUNCTION --weights FILE.",
+        )
     with path.open("rb") as file:
         head = file.read(4096)
-    if head.startswith(b"\x89HDF\r\n"):
-        return "an HDF5 file, as Keras 2 and model.save('model.h5') write it", _TO_KERAS
-    if head[4:8] == b"TFL3":
-        return "a LiteRT (.tflite) file", "Give the model that it was converted from."
     if zipfile.is_zipfile(path):
         try:
             with zipfile.ZipFile(path) as archive:
                 members = archive.namelist()
         except (zipfile.BadZipFile, NotImplementedError, ValueError):  # its own list of members is damaged
-            return "a zip archive that is damaged", "Save or copy the file again."
-        if any(member.endswith("data.pkl") for member in members):
-            return "a PyTorch file", _TO_ONNX
-        return f"a zip archive ({', '.join(members[:3]) or 'empty'}) and not a Keras model", _TO_KERAS
+            return "a zip archive that is damaged", _COPY_AGAIN
+        return f"a zip archive ({', '.join(members[:3]) or 'empty'}) that no framework writes", _SAVE
     if head.startswith(b"PK"):
-        return "a zip archive that is cut off", "Save or copy the file again."
-    if head.startswith(b"\x80"):
-        return "a Python pickle, which can run any code when it is read", _TO_ONNX
-    return _describe_bytes(path, head), "Give the file that your framework's save or export wrote."
+        return "a zip archive that is cut off", _COPY_AGAIN
+    return _describe_bytes(path, head), _SAVE
 
 
 def _describe_bytes(path: Path, head: bytes) -> str:

@@ -33,7 +33,7 @@ class KerasH5Format:
     extensions: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
     deprecated: ClassVar[str] = (
         "Keras calls HDF5 files legacy, and Keras 3 reads few of those that Keras 2 wrote; the successor is "
-        ".keras (shipway convert MODEL.h5 --to keras)"
+        ".keras (shipway export MODEL.h5 --to keras)"
     )
     needs: ClassVar[Needs] = Needs(
         purpose="reads .h5 files of Keras 2",

@@ -72,6 +72,7 @@ class Ladder:
         self.tap = source.tap
 
     def reference(self, cases, progress: Progress, *, ahead: Edge | None = None) -> Reference:
+        assert ahead is not None
         return self._source.reference(cases, progress)
 
     def ways(self, to: str) -> Sequence[Way]:

@@ -44,8 +44,8 @@ def reference(task: Mapping[str, Any]) -> dict[str, Any]:
 def taps(task: Mapping[str, Any]) -> dict[str, Any]:
     """What every layer was given and gave on the task's `inputs`; none where the framework tells nothing inside.
 
-    Gives `{"layers": [{"name", "kind", "file", "inputs", "outputs", "parameters"}]}`: the file's members are `i0` …
-    and `o0` … in number, and `p0` … in the order of the parameters' names.
+    Gives `{"layers": [{"name", "kind", "file", "inputs", "outputs", "parameters"}]}`: the file's members are
+    `i0` … and `o0` … in number, and `p0` … in the order of the parameters' names.
     """
     model = _model(task)
     if not hasattr(model, "record"):
