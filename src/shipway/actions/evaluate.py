@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from shipway import registry
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
 from shipway.actions.running import Run, explain_answer, run_rows
@@ -16,7 +15,8 @@ from shipway.evaluation.data import Dataset, load_dataset
 from shipway.evaluation.decisions import decide
 from shipway.evaluation.metrics import ClassificationReport, classification_metrics
 from shipway.evaluation.quality import label_fit
-from shipway.runtimes.base import Runtime, Session
+from shipway.runtimes.base import Session
+from shipway.runtimes.opening import open_variant
 from shipway.targets.endpoint import Endpoint
 from shipway.types import Array, Signature, Tensors
 
@@ -64,10 +64,8 @@ def evaluate(
 
 
 def open_session(bundle: Bundle) -> Session:
-    """The bundle's variant in its runtime. Raises `SessionLoadError`, `MissingDependencyError`."""
-    variant = bundle.variant()
-    runtime: Runtime = registry.load("runtimes", str(variant.runtime["name"]))()
-    return runtime.open(bundle.model_path(variant), variant.runtime.get("options", {}))
+    """The variant that is run here. Raises `SessionLoadError`, `MissingDependencyError`."""
+    return open_variant(bundle)[1]
 
 
 def load_labelled(path: Path, signature: Signature, observer: Observer) -> Dataset:

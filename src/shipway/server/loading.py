@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from shipway import registry
 from shipway.bundle.evidence import Verdict
 from shipway.bundle.golden import Golden
 from shipway.bundle.store import Bundle, open_bundle
-from shipway.errors import BundleFormatError, SessionLoadError, UsageError
-from shipway.runtimes.base import Runtime, Session
+from shipway.errors import BundleFormatError, UsageError
+from shipway.runtimes.base import Session
+from shipway.runtimes.opening import open_variant
 from shipway.server.model import ModelCard, ServedModel
 from shipway.server.readiness import prove
 from shipway.server.service import Service
@@ -44,16 +44,7 @@ async def load_all(paths: Sequence[Path], service: Service, settings: ServerSett
 
 def _open(path: Path) -> tuple[ModelCard, Session, Golden | None]:
     bundle = open_bundle(path)
-    variant = bundle.variant()
-    runtime_name = variant.runtime.get("name")
-    runtime: Runtime = registry.load("runtimes", str(runtime_name))()
-    if variant.format not in runtime.formats:
-        raise SessionLoadError(
-            f"{path}: variant {variant.id!r} is {variant.format}, the runtime {runtime_name} runs "
-            f"{', '.join(runtime.formats)}.",
-            hint="Export the model again.",
-        )
-    session = runtime.open(bundle.model_path(variant), variant.runtime.get("options") or {})
+    variant, session = open_variant(bundle)
     card = ModelCard(
         name=bundle.manifest.name,
         version=bundle.manifest.version,
@@ -62,7 +53,7 @@ def _open(path: Path) -> tuple[ModelCard, Session, Golden | None]:
         variant=variant.id,
         format=variant.format,
         precision=variant.precision,
-        runtime=runtime.name,
+        runtime=str(variant.runtime["name"]),
         task=bundle.manifest.task,
         labels=bundle.manifest.labels,
         verdicts=_verdicts(bundle, variant.id),

@@ -72,7 +72,7 @@ class Ladder:
         self.tap = source.tap
 
     def reference(self, cases, progress: Progress, *, ahead: Edge | None = None) -> Reference:
-        assert ahead is not None
+        del ahead  # a conversion of this test runs in no child
         return self._source.reference(cases, progress)
 
     def ways(self, to: str) -> Sequence[Way]:
