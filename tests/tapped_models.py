@@ -39,8 +39,8 @@ def keras_model(folder: Path) -> None:
     import tensorflow as tf
     from keras import layers
 
-    from shipway.sources.workers import keras_taps
-    from shipway.sources.workers.tf2onnx_patch import patched_tf2onnx
+    from shipway.sources.workers.frameworks import keras_taps
+    from shipway.sources.workers.frameworks.tf2onnx_patch import patched_tf2onnx
 
     keras.utils.set_random_seed(3)
     image = layers.Input((12, 10, 3), name="image")
@@ -83,7 +83,7 @@ def torch_model(folder: Path) -> None:
     import torch
     from torch import nn
 
-    from shipway.sources.workers import torch_taps
+    from shipway.sources.workers.frameworks import torch_taps
 
     class Net(nn.Module):
         def __init__(self) -> None:

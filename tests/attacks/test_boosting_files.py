@@ -6,7 +6,7 @@ import pytest
 
 from saved_files import mutations, table_files  # noqa: F401
 from shipway.errors import SourceDamagedError, SourceUnsupportedError
-from shipway.sources.boosting_file import looks_like_lightgbm, looks_like_xgboost, read_boosting
+from shipway.sources.files.boosting_file import looks_like_lightgbm, looks_like_xgboost, read_boosting
 
 pytestmark = pytest.mark.framework
 

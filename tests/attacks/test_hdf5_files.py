@@ -10,7 +10,7 @@ import pytest
 
 import tensorflow_files
 from shipway.sources.workers import wire
-from shipway.sources.workers.hdf5_outline import outline
+from shipway.sources.workers.frameworks.hdf5_outline import outline
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ import os, random, resource, signal, sys
 import h5py
 sys.path.insert(0, sys.argv[1])
 from shipway.sources.workers import wire
-from shipway.sources.workers.hdf5_outline import outline
+from shipway.sources.workers.frameworks.hdf5_outline import outline
 
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 whole = open(sys.argv[2], "rb").read()

@@ -10,7 +10,7 @@ from ai_edge_litert.schema_py_generated import ModelT
 
 import tensorflow_files
 from shipway.errors import SourceDamagedError, SourceUnsupportedError
-from shipway.sources.litert_file import looks_like_litert, read_litert
+from shipway.sources.files.litert_file import looks_like_litert, read_litert
 
 pytestmark = pytest.mark.framework
 OURS = (SourceDamagedError, SourceUnsupportedError)

@@ -7,7 +7,7 @@ import pytest
 
 from saved_files import mutations
 from shipway.errors import SourceDamagedError, SourceUnsupportedError
-from shipway.sources.mar_archive import extract_model, looks_like_mar, read_mar
+from shipway.sources.files.mar_archive import extract_model, looks_like_mar, read_mar
 
 
 def save(path, model, files, compression=zipfile.ZIP_DEFLATED):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipway.errors import SourceDamagedError, SourceUnsupportedError
-from shipway.sources.openvino_file import read_openvino
+from shipway.sources.files.openvino_file import read_openvino
 
 LAYERS = """<layers>
 <layer id="0" type="Parameter" version="opset1"><data shape="?,4" element_type="f32"/>

@@ -10,7 +10,7 @@ import pytest
 
 from saved_files import Payload, mutations
 from shipway.errors import SourceDamagedError, SourceUnsupportedError
-from shipway.sources.pickle_scan import globals_of
+from shipway.sources.files.pickle_scan import globals_of
 
 
 @pytest.mark.parametrize("protocol", range(6))

@@ -4,7 +4,7 @@ import json
 
 from saved_files import mutations
 from shipway.errors import SourceDamagedError
-from shipway.sources.safetensors_file import looks_like_safetensors, read_safetensors
+from shipway.sources.files.safetensors_file import looks_like_safetensors, read_safetensors
 
 
 def test_changed_files_raise_our_errors_only(tmp_path):

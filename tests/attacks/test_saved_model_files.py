@@ -9,7 +9,7 @@ import pytest
 
 import tensorflow_files
 from shipway.errors import SourceDamagedError, SourceUnsupportedError
-from shipway.sources.saved_model_file import GRAPH_FILE, read_saved_model
+from shipway.sources.files.saved_model_file import GRAPH_FILE, read_saved_model
 
 pytestmark = pytest.mark.framework
 OURS = (SourceDamagedError, SourceUnsupportedError)

@@ -13,7 +13,7 @@ import pytest
 
 from saved_files import Payload, mutations, rewrite, table_files  # noqa: F401
 from shipway.errors import SourceDamagedError, SourceUnsupportedError
-from shipway.sources.sklearn_file import looks_like_pickle, looks_like_skops, read_sklearn
+from shipway.sources.files.sklearn_file import looks_like_pickle, looks_like_skops, read_sklearn
 
 pytestmark = pytest.mark.framework
 

@@ -9,7 +9,7 @@ import pytest
 
 from saved_files import Payload, mutations, rewrite, torch_files  # noqa: F401
 from shipway.errors import SourceDamagedError, SourceUnsupportedError
-from shipway.sources.torch_archive import TorchKind, looks_like_torch, read_torch
+from shipway.sources.files.torch_archive import TorchKind, looks_like_torch, read_torch
 
 pytestmark = pytest.mark.framework
 

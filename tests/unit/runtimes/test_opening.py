@@ -33,7 +33,9 @@ def test_variants_for_other_runtimes_are_passed_over() -> None:
 
 
 def test_a_bundle_that_nothing_here_runs_says_what_it_holds_and_what_to_do() -> None:
-    with pytest.raises(SessionLoadError, match="holds litert-fp32; the runtimes here are onnxruntime") as caught:
+    with pytest.raises(
+        SessionLoadError, match="holds litert-fp32; the runtimes here are onnxruntime"
+    ) as caught:
         open_variant(with_variants(FOREIGN))
     assert "--to onnx" in caught.value.hint
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from shipway.sources.workers.forest_onnx import Forest, Split, Tree, forest_model
+from shipway.sources.workers.frameworks.forest_onnx import Forest, Split, Tree, forest_model
 
 NAN = float("nan")
 

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from shipway.sources.workers.onnx_double import widen
+from shipway.sources.workers.frameworks.onnx_double import widen
 
 FLOAT, DOUBLE, INT64, BOOL = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.BOOL
 THIRD = np.float32(1) / np.float32(3)

@@ -8,7 +8,7 @@ import pytest
 from sklearn import compose, linear_model, pipeline, preprocessing
 from sklearn.feature_extraction.text import CountVectorizer
 
-from shipway.sources.workers.table_inputs import table_of
+from shipway.sources.workers.frameworks.table_inputs import table_of
 from shipway.sources.workers.wire import TaskError
 
 LABELS = [0, 1, 0, 1]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from shipway.sources.workers.torch_answers import flatten, learn_outputs, restore
+from shipway.sources.workers.frameworks.torch_answers import flatten, learn_outputs, restore
 from shipway.sources.workers.wire import TaskError
 
 

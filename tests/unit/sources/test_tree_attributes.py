@@ -7,7 +7,7 @@ import onnx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.sources.workers.tree_attributes import floored, repaired
+from shipway.sources.workers.frameworks.tree_attributes import floored, repaired
 
 
 @given(

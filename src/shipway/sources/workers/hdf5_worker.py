@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .hdf5_outline import outline
+from .frameworks.hdf5_outline import outline
 
 
 def read_outline(task: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Facts, Opened
-from ..torch_onnx import write_dynamo
+from ..frameworks.torch_onnx import write_dynamo
 
 _LARGE_BYTES = 100 << 20
 """Of weights; from here on tf2onnx needs tens of times that in memory: docs/decisions/0002."""

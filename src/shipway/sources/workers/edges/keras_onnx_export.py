@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Opened
+from ..frameworks.onnx_interface import OPSET, finish
 from ..loaded import read_tensors, signature_of
-from ..onnx_interface import OPSET, finish
 
 
 def write(opened: Opened, out: Path, task: Mapping[str, Any]) -> None:

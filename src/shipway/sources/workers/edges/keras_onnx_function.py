@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Opened
+from ..frameworks.onnx_interface import OPSET, finish
+from ..frameworks.tf2onnx_patch import patched_tf2onnx, store_captured
 from ..loaded import signature_of
-from ..onnx_interface import OPSET, finish
-from ..tf2onnx_patch import patched_tf2onnx, store_captured
 
 
 def write(opened: Opened, out: Path, task: Mapping[str, Any]) -> None:

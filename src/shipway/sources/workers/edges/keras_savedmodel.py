@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..edge import Edge
-from ..saved_model_export import write
+from ..frameworks.saved_model_export import write
 
 EDGES = (
     Edge(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Opened
-from ..litert_gelu import replace_gelu
+from ..frameworks.litert_gelu import replace_gelu
+from ..frameworks.onnx_interface import OPSET, finish
+from ..frameworks.tf2onnx_patch import patched_tf2onnx
 from ..loaded import signature_of
-from ..onnx_interface import OPSET, finish
-from ..tf2onnx_patch import patched_tf2onnx
 from ..wire import TaskError
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Opened
+from ..frameworks.openvino_ir import REQUIRES, import_openvino, write_ir
 from ..loaded import signature_of
-from ..openvino_ir import REQUIRES, import_openvino, write_ir
 from ..wire import TaskError
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Opened
-from ..torch_onnx import write_legacy, write_program
-from ..torch_script import DEPRECATED, fits_fixed
+from ..frameworks.torch_onnx import write_legacy, write_program
+from ..frameworks.torch_script import DEPRECATED, fits_fixed
 
 
 def write(opened: Opened, out: Path, task: Mapping[str, Any], *, optimize: bool) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Opened
-from ..litert_bytes import finish
+from ..frameworks.litert_bytes import finish
+from ..frameworks.saved_model_signature import save_fixed
 from ..loaded import signature_of
-from ..saved_model_signature import save_fixed
 from ..wire import TaskError
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Facts, Opened
+from ..frameworks.onnx_interface import OPSET, finish
+from ..frameworks.tf2onnx_patch import patched_tf2onnx, store_captured
 from ..loaded import signature_of
-from ..onnx_interface import OPSET, finish
-from ..tf2onnx_patch import patched_tf2onnx, store_captured
 
 _TABLES = {"ai.onnx.ml": 2}
 """Where ONNX has the operator that a lookup table becomes."""

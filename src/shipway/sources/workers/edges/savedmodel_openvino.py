@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Opened
+from ..frameworks.openvino_ir import REQUIRES, import_openvino, write_ir
+from ..frameworks.saved_model_signature import save_alone
 from ..loaded import signature_of
-from ..openvino_ir import REQUIRES, import_openvino, write_ir
-from ..saved_model_signature import save_alone
 
 
 def write(opened: Opened, out: Path, task: Mapping[str, Any]) -> None:

@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..boosted_steps import register
 from ..edge import Edge, Opened
+from ..frameworks.boosted_steps import register
+from ..frameworks.onnx_casts import keep_last_column, narrow_outputs, shape_outputs, widen_inputs
+from ..frameworks.onnx_interface import OPSET, finish
+from ..frameworks.sklearn_model import Model, last_step, parts_of
+from ..frameworks.sklearn_repairs import apply_links, convertible, text_options
+from ..frameworks.tree_attributes import repaired
 from ..loaded import names_of, signature_of
-from ..onnx_casts import keep_last_column, narrow_outputs, shape_outputs, widen_inputs
-from ..onnx_interface import OPSET, finish
-from ..sklearn_model import Model, last_step, parts_of
-from ..sklearn_repairs import apply_links, convertible, text_options
-from ..tree_attributes import repaired
 from ..wire import TaskError, blame
 
 _ML_OPSET = 3

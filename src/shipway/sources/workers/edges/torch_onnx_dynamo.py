@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Opened
-from ..torch_onnx import write_dynamo
+from ..frameworks.torch_onnx import write_dynamo
 
 
 def write(opened: Opened, out: Path, task: Mapping[str, Any], *, optimize: bool) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Opened, Write
-from ..torch_onnx import write_legacy
-from ..torch_script import DEPRECATED
+from ..frameworks.torch_onnx import write_legacy
+from ..frameworks.torch_script import DEPRECATED
 
 
 def write(opened: Opened, out: Path, task: Mapping[str, Any]) -> None:

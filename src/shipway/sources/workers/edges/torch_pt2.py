@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Opened
+from ..frameworks.torch_onnx import dynamic_shapes, examples
 from ..loaded import Specs, names_of, read_tensors
-from ..torch_onnx import dynamic_shapes, examples
 from ..wire import TaskError, progress
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..edge import Edge, Facts, Opened, Write
+from ..frameworks.torch_script import DEPRECATED, bare, fits_fixed, save, write_trace
 from ..loaded import names_of
-from ..torch_script import DEPRECATED, bare, fits_fixed, save, write_trace
 from ..wire import TaskError
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..boosted_model import Model
 from ..edge import Edge, Facts, Opened
+from ..frameworks.boosted_model import Model
+from ..frameworks.onnx_casts import free_rows, shape_outputs
+from ..frameworks.onnx_interface import finish
+from ..frameworks.tree_attributes import repaired
 from ..loaded import signature_of
-from ..onnx_casts import free_rows, shape_outputs
-from ..onnx_interface import finish
-from ..tree_attributes import repaired
 
 _OPSET = 15
 """The newest that onnxmltools 1.14 writes."""

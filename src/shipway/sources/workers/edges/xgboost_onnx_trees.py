@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..boosted_model import Model
 from ..edge import Edge, Opened
-from ..forest_onnx import Forest, Split, Tree, forest_model, unknown_objective
+from ..frameworks.boosted_model import Model
+from ..frameworks.forest_onnx import Forest, Split, Tree, forest_model, unknown_objective
+from ..frameworks.onnx_interface import finish
 from ..loaded import signature_of
-from ..onnx_interface import finish
 from ..wire import TaskError
 
 _LINKS = {

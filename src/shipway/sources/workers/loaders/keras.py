@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..keras_model import Model
+from ..frameworks.keras_model import Model
 from ..wire import TaskError, blame, progress
 
 _PACKAGES = {"tensorflow": "tensorflow-cpu", "torch": "torch"}

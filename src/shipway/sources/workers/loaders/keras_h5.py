@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..hdf5_outline import outline
-from ..keras_2_to_3 import is_keras_3, rewrite
-from ..keras_model import Model
+from ..frameworks.hdf5_outline import outline
+from ..frameworks.keras_2_to_3 import is_keras_3, rewrite
+from ..frameworks.keras_model import Model
 from ..loading import require
 from ..wire import TaskError, blame, progress, summarize
 
@@ -41,7 +41,7 @@ def _load_in_keras_2(path: Path, *, safe: bool) -> Model:
     progress("starting Keras 2")
     with blame("worker.crashed", "Keras 2 does not start"):
         keras = importlib.import_module("tf_keras")
-        model_class = importlib.import_module("..keras_2_model", __package__).Keras2Model
+        model_class = importlib.import_module("..frameworks.keras_2_model", __package__).Keras2Model
     progress("loading the model")
     with blame("source.damaged", f"Keras {keras.__version__} cannot load the file"), _foreign_classes():
         return model_class(keras, keras.models.load_model(path, compile=False, safe_mode=safe))  # type: ignore[no-any-return]

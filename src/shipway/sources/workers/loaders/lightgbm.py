@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..boosted_model import Model
+from ..frameworks.boosted_model import Model
 from ..loading import require
 from ..wire import blame, progress
 

@@ -67,7 +67,7 @@ class Model:
         import onnx
         from onnx.reference import ReferenceEvaluator
 
-        from ..onnx_double import widen
+        from ..frameworks.onnx_double import widen
 
         evaluator = ReferenceEvaluator(widen(onnx.load(self.path)))
 

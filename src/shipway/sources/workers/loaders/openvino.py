@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..frameworks.openvino_dimensions import PLACE, name_dimensions, read_dimensions
+from ..frameworks.openvino_ir import REQUIRES, dtype_of, import_openvino, sizes_of
 from ..loaded import Arrays, Twin, names_of
 from ..loading import require, versions_of
-from ..openvino_dimensions import PLACE, name_dimensions, read_dimensions
-from ..openvino_ir import REQUIRES, dtype_of, import_openvino, sizes_of
 from ..wire import TaskError, progress, summarize
 
 _PLAIN = {

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..torch_answers import flatten
-from ..torch_model import Model, import_torch
+from ..frameworks.torch_answers import flatten
+from ..frameworks.torch_model import Model, import_torch
 from ..wire import TaskError, blame, progress
 
 _TRAINING = {"aten.dropout.default": 2, "aten.batch_norm.default": 5, "aten.feature_dropout.default": 2}

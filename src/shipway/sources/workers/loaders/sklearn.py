@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..frameworks.sklearn_model import Model, all_parts
+from ..frameworks.skops_types import is_harmless
+from ..frameworks.table_inputs import Table, table_of
 from ..loading import require, versions_of
-from ..sklearn_model import Model, all_parts
-from ..skops_types import is_harmless
-from ..table_inputs import Table, table_of
 from ..wire import TaskError, blame, progress, summarize
 
 _PICKLE = (

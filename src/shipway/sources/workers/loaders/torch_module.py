@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..torch_factory import build, caller_of, parameters_of, read_example
-from ..torch_model import Model, import_torch
-from ..torch_weights import load_weights
+from ..frameworks.torch_factory import build, caller_of, parameters_of, read_example
+from ..frameworks.torch_model import Model, import_torch
+from ..frameworks.torch_weights import load_weights
 from ..wire import TaskError
 
 _HINT = (

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..torch_answers import flatten
-from ..torch_model import Call, Model, import_torch
-from ..torch_script import SIGNATURE_FILE
+from ..frameworks.torch_answers import flatten
+from ..frameworks.torch_model import Call, Model, import_torch
+from ..frameworks.torch_script import SIGNATURE_FILE
 from ..wire import TaskError, blame, progress
 
 _TRAINING = {"aten::dropout": 2, "aten::feature_dropout": 2, "aten::batch_norm": 5}

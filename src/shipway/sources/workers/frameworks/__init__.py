@@ -1,0 +1,1 @@
+"""What loaders and edges share of one framework; nothing here is started by itself."""

@@ -1,0 +1,191 @@
+"""Builds the `nn.Module` that the user's own `module.py:factory` makes, or says where that fails, by line."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import random
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..wire import TaskError, progress, summarize
+
+_SEED = 0
+"""Of a factory that leaves weights to chance: every child must build the same model."""
+
+
+def build(torch: Any, file: Path, name: str) -> tuple[Any, Any]:  # noqa: ANN401 - torch is imported late
+    """The module, and its example inputs or None. Raises `source.unsupported`, which names file and line."""
+    progress(f"running {file.name}")
+    random.seed(_SEED)
+    np.random.seed(_SEED)  # what the user's code may draw from
+    torch.manual_seed(_SEED)
+    with _blame(file):
+        module = _import(file)
+    made = getattr(module, name, None)
+    if made is None:
+        raise TaskError("source.unsupported", f"{file} has no {name!r}.", hint=_hint(file, module))
+    if isinstance(made, torch.nn.Module):
+        return made, None
+    if not callable(made):
+        raise TaskError(
+            "source.unsupported",
+            f"{file}: {name} is a {type(made).__name__}, and no function that makes an nn.Module.",
+            hint=_hint(file, module),
+        )
+    _require_no_arguments(file, name, made)
+    with _blame(file):
+        answer = made()
+    return _split(torch, f"{file}:{name}", answer)
+
+
+def parameters_of(module: Any) -> tuple[list[str], list[str], bool]:  # noqa: ANN401 - an nn.Module
+    """Names of `forward`'s arguments, those of them without a default, and whether it takes `*args`."""
+    parameters = list(inspect.signature(module.forward).parameters.values())
+    plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    required = [p.name for p in plain if p.default is p.empty]
+    return [p.name for p in plain], required, any(p.kind is p.VAR_POSITIONAL for p in parameters)
+
+
+def caller_of(module: Any, names: Sequence[str]) -> Callable[[Any, Sequence[Any]], Any]:  # noqa: ANN401
+    """Calls by position as far as the names are the first arguments, and by name from there on."""
+    plain, _, takes_more = parameters_of(module)
+    kinds = {p.name: p.kind for p in inspect.signature(module.forward).parameters.values()}
+    first = 0
+    for given, own in zip(names, plain, strict=False):
+        if given != own or kinds[own] is inspect.Parameter.KEYWORD_ONLY:
+            break
+        first += 1
+    if takes_more and first == len(plain):
+        first = len(names)
+
+    def call(inner: Any, tensors: Sequence[Any]) -> Any:  # noqa: ANN401 - tensors in, any structure out
+        return inner(*tensors[:first], **dict(zip(names[first:], tensors[first:], strict=True)))
+
+    return call
+
+
+def _import(file: Path) -> ModuleType:
+    """The file under its own name, its folder first on the path, as if Python ran it."""
+    sys.path.insert(0, str(file.parent))
+    name = file.stem if file.stem not in sys.modules else f"shipway_model_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise TaskError("source.unsupported", f"{file} is no Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _require_no_arguments(file: Path, name: str, made: Callable[..., Any]) -> None:
+    try:
+        parameters = inspect.signature(made).parameters.values()
+    except (TypeError, ValueError):  # a class that is written in C: the call itself will tell
+        return
+    needed = [
+        p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if needed:
+        raise TaskError(
+            "source.unsupported",
+            f"{file}{_line_of(made)}: {name} needs the arguments {', '.join(needed)}; it is called with none.",
+            hint=f"Write a function without arguments in that file, def make(): return {name}(...), "
+            f"and give {file.name}:make.",
+        )
+
+
+def _line_of(made: Any) -> str:  # noqa: ANN401 - a function or a class
+    try:
+        return f", line {inspect.getsourcelines(made)[1]}"
+    except (OSError, TypeError):
+        return ""
+
+
+def _split(torch: Any, where: str, answer: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    module, example = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
+    if isinstance(module, torch.nn.Module):
+        return module, example
+    extra = ": the class itself, not an object of it" if isinstance(module, type) else ""
+    raise TaskError(
+        "source.unsupported",
+        f"{where} returned a {type(answer).__name__}{extra}; expected an nn.Module, or (module, example_inputs).",
+        hint="Return the module itself: def make(): return Net(). Weights come by --weights.",
+    )
+
+
+def _hint(file: Path, module: ModuleType) -> str:
+    own = [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", "") == module.__name__ and name[0] != "_"
+    ]
+    return f"{file.name} has: {', '.join(own[:8])}." if own else "Define a function that returns the module."
+
+
+@contextmanager
+def _blame(file: Path) -> Iterator[None]:
+    """Any failure of the user's code, with the last line of it in that file's folder."""
+    try:
+        yield
+    except TaskError:
+        raise
+    except (Exception, SystemExit) as error:  # the seam to the user's code: it may raise anything
+        traceback.print_exc()
+        raise TaskError(
+            "source.unsupported",
+            f"{_place(file, error)}: {summarize(error)}",
+            hint=_advise(file, error),
+        ) from error
+
+
+def _advise(file: Path, error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"Install it where torch is (python -m pip install {error.name}), or name a Python that has it: "
+            "--python path/to/python."
+        )
+    if isinstance(error, FileNotFoundError):
+        return "It runs in an empty folder: name files by Path(__file__).parent, and weights by --weights."
+    return f"Run it by itself to see the whole error: python {file.name}"
+
+
+def _place(file: Path, error: BaseException) -> str:
+    """`file, line N` of the innermost line that is the user's own."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{error.filename}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).parent == file.parent]
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else str(file)
+
+
+def read_example(torch: Any, module: Any, example: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+    """Input → tensor, by the names of `forward`'s arguments. Raises `source.unsupported`."""
+    names, _, takes_more = parameters_of(module)
+    if isinstance(example, Mapping):
+        given = dict(example)
+    else:
+        values = list(example) if isinstance(example, (tuple, list)) else [example]
+        more = [f"input_{number}" for number in range(len(names), len(values))] if takes_more else []
+        if len(values) > len(names) + len(more):
+            raise TaskError(
+                "source.unsupported",
+                f"{where} gives {len(values)} example inputs; forward takes {len(names)} "
+                f"({', '.join(names)}).",
+            )
+        given = dict(zip([*names, *more], values, strict=False))
+    for name, value in given.items():
+        if not isinstance(value, (torch.Tensor, np.ndarray)):
+            raise TaskError(
+                "source.unsupported",
+                f"{where}: the example of {name!r} is a {type(value).__name__}, and no tensor.",
+                hint="Give tensors only; settings belong into the module.",
+            )
+    return {name: torch.as_tensor(value) for name, value in given.items()}
