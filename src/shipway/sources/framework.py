@@ -66,6 +66,32 @@ class FrameworkSource:
         """What the file tells without its framework."""
         raise NotImplementedError
 
+    def description(
+        self,
+        details: Mapping[str, Any],
+        *,
+        inputs: tuple[TensorSpec, ...] | None = None,
+        asks_inputs: tuple[str, ...] | None = None,
+        value_ranges: Mapping[str, tuple[float, float]] | None = None,
+    ) -> Description:
+        """What every format says alike, with what this one tells of its own."""
+        sha256, size_bytes = self.digest()
+        return Description(
+            format=self.format,
+            path=self.path,
+            size_bytes=size_bytes,
+            sha256=sha256,
+            signature=self._signature,
+            inputs=inputs,
+            asks_inputs=asks_inputs,
+            details=details,
+            value_ranges=value_ranges or {},
+        )
+
+    def digest(self) -> tuple[str, int]:
+        """sha256 and bytes of what the model is made from."""
+        return digest_and_size(self.path)
+
     def refuse(self) -> None:
         """Raises `SourceUnsupportedError` for a model that must not or cannot run, before any process starts."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from shipway.sources.base import Description, Hints, Limits
 from shipway.sources.files.boosting_file import BoostingOutline
-from shipway.sources.framework import FrameworkSource, digest_and_size
+from shipway.sources.framework import FrameworkSource
 from shipway.types import DType, TensorSpec
 
 _INPUT = "x"
@@ -37,16 +37,8 @@ class BoostedSource(FrameworkSource):
             "has_categories": found.has_categories,
             "takes_missing": found.booster != "gblinear",
         }
-        digest, size = digest_and_size(self.path)
-        return Description(
-            format=self.format,
-            path=self.path,
-            size_bytes=size,
-            sha256=digest,
-            signature=self._signature,
-            inputs=(TensorSpec(self._settings["input"], DType.FP32, ("batch", found.features)),),
-            details=details,
-        )
+        rows = TensorSpec(self._settings["input"], DType.FP32, ("batch", found.features))
+        return self.description(details, inputs=(rows,))
 
     def assume_inputs(self, inputs: tuple[TensorSpec, ...]) -> None:
         """Takes the name of the one input; its dtype and shape are the file's."""

@@ -10,7 +10,7 @@ from shipway.needs import Need, Needs
 from shipway.sources.base import Description, Hints, Limits
 from shipway.sources.files.keras_archive import Archive, looks_like_keras, read_archive
 from shipway.sources.files.keras_config import outline
-from shipway.sources.framework import FrameworkSource, digest_and_size
+from shipway.sources.framework import FrameworkSource
 
 _BACKENDS: Final = ("tensorflow", "torch")
 """For the reference: the first that the child's Python has. A `.keras` file does not say which trained it."""
@@ -77,17 +77,7 @@ class KerasSource(FrameworkSource):
             "needs_trust": list(found.needs_trust),
             "unsupported": list(found.unsupported),
         }
-        digest, size = digest_and_size(self.path)
-        return Description(
-            format=self.format,
-            path=self.path,
-            size_bytes=size,
-            sha256=digest,
-            signature=self._signature,
-            inputs=found.inputs,
-            details=details,
-            value_ranges=found.value_ranges,
-        )
+        return self.description(details, inputs=found.inputs, value_ranges=found.value_ranges)
 
     def refuse(self) -> None:
         """Raises `SourceUnsupportedError` for lambdas, and for layers that cannot be served."""

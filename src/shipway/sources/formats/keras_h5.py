@@ -19,7 +19,7 @@ from shipway.sources.base import Description, Hints, Limits
 from shipway.sources.child import WORKERS, Task, run
 from shipway.sources.files import keras_2_config, keras_config
 from shipway.sources.files.hdf5_file import looks_like_hdf5, read_head
-from shipway.sources.framework import FrameworkSource, digest_and_size
+from shipway.sources.framework import FrameworkSource
 from shipway.sources.workers.frameworks.keras_2_to_3 import doubts, hard_sigmoid_layers, is_keras_3
 
 _WORKER = WORKERS / "hdf5_worker.py"
@@ -97,17 +97,7 @@ class KerasH5Source(FrameworkSource):
             "needs_trust": list(found["lambda_layers"]),
             "unsupported": list(told.unsupported),
         }
-        digest, size = digest_and_size(self.path)
-        return Description(
-            format=self.format,
-            path=self.path,
-            size_bytes=size,
-            sha256=digest,
-            signature=self._signature,
-            inputs=told.inputs,
-            details=details,
-            value_ranges=told.value_ranges,
-        )
+        return self.description(details, inputs=told.inputs, value_ranges=told.value_ranges)
 
     def refuse(self) -> None:
         """Raises `SourceUnsupportedError` for lambdas that are not trusted and for layers that cannot be served;

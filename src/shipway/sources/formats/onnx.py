@@ -16,7 +16,7 @@ from shipway.graph.wire import outline
 from shipway.needs import Need, Needs
 from shipway.os_errors import os_errors_as_ours
 from shipway.sources.base import Description, Hints, Limits, Progress
-from shipway.sources.framework import FrameworkSource, digest_and_size
+from shipway.sources.framework import FrameworkSource
 from shipway.types import Signature
 
 
@@ -63,18 +63,9 @@ class OnnxSource(FrameworkSource):
         assert self._signature is not None
         facts = summarize(self._graph, self.path)
         outside: list[str] = facts["external_data"]
-        digest, size = digest_and_size(self.path)
         with os_errors_as_ours("read the model", self.path):
             digests = {name: sha256_of(self.path.parent / name) for name in outside}
-        return Description(
-            format=self.format,
-            path=self.path,
-            size_bytes=size,
-            sha256=digest,
-            signature=self._signature,
-            inputs=self._signature.inputs,
-            details={**facts, "external_data": digests},
-        )
+        return self.description({**facts, "external_data": digests}, inputs=self._signature.inputs)
 
     def learn_signature(self, progress: Progress) -> Signature:
         """The graph tells it already."""

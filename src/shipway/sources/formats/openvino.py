@@ -54,7 +54,6 @@ class OpenVinoSource(FrameworkSource):
     def describe(self) -> Description:
         """From the XML alone; `signature` is None where the file leaves tensors without names."""
         found = self._outline
-        digest, size = digest_and_size(self.path)
         weights: dict[str, str] = {}
         if found.weights is not None:
             weights[found.weights.name] = digest_and_size(found.weights)[0]
@@ -66,15 +65,7 @@ class OpenVinoSource(FrameworkSource):
             "weights_bytes": found.weights_bytes,
             "external_data": weights,
         }
-        return Description(
-            format=self.format,
-            path=self.path,
-            size_bytes=size,
-            sha256=digest,
-            signature=self._signature,
-            inputs=found.inputs,
-            details=details,
-        )
+        return self.description(details, inputs=found.inputs)
 
     def refuse(self) -> None:
         """Raises `SourceUnsupportedError` for a graph that no rows can be asked of."""

@@ -84,7 +84,6 @@ class SavedModelSource(FrameworkSource):
         """From the graph alone; `signature` is None where an output has a free axis besides the batch, and the
         inputs are None where the model has several signatures to choose from."""
         found = self._outline
-        digest, size = digest_and_size_of_folder(self.path)
         details: dict[str, Any] = {
             "tensorflow_version": found.tensorflow_version,
             "tags": list(found.tags),
@@ -97,15 +96,11 @@ class SavedModelSource(FrameworkSource):
             "assets": list(found.assets),
             "needs_trust": [str(danger) for danger in self._dangers()],
         }
-        return Description(
-            format=self.format,
-            path=self.path,
-            size_bytes=size,
-            sha256=digest,
-            signature=self._signature,
-            inputs=self._inputs,
-            details=details,
-        )
+        return self.description(details, inputs=self._inputs)
+
+    def digest(self) -> tuple[str, int]:
+        """Of all files in the folder."""
+        return digest_and_size_of_folder(self.path)
 
     def refuse(self) -> None:
         """Raises `UsageError` where a signature must be chosen, `SourceUnsupportedError` for a model that would

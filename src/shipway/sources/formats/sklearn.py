@@ -18,7 +18,7 @@ from shipway.sources.files.sklearn_file import (
     looks_like_skops,
     read_sklearn,
 )
-from shipway.sources.framework import FrameworkSource, digest_and_size, specification
+from shipway.sources.framework import FrameworkSource, specification
 
 _SHOWN: Final = 12
 _SAVE_SKOPS: Final = "Save it with skops: skops.io.dump(model, 'model.skops')"
@@ -88,16 +88,7 @@ class SklearnSource(FrameworkSource):
             "runs_code_when_read": is_pickle,
             "needs_trust": list(found.foreign),
         }
-        digest, size = digest_and_size(self.path)
-        return Description(
-            format=self.format,
-            path=self.path,
-            size_bytes=size,
-            sha256=digest,
-            signature=self._signature,
-            inputs=None if self._signature is None else self._signature.inputs,
-            details=details,
-        )
+        return self.description(details, inputs=None if self._signature is None else self._signature.inputs)
 
     def refuse(self) -> None:
         """Raises `SourceUnsupportedError` for what is no estimator, and for what would have to be trusted."""

@@ -84,28 +84,24 @@ class TorchSource(FrameworkSource):
 
     def describe(self) -> Description:
         """From the text and the weights' table; the module is not built. The digest is that of the file."""
-        digest, size = digest_and_size(self._file)
         details: dict[str, Any] = {
             "factory": self._factory,
             "line": self._text.line,
             "arguments": list(self._text.argument_names),
         }
         if self._weights_file is not None:
-            weights_digest, weights_size = digest_and_size(self._weights_file)
-            size += weights_size
+            weights_digest, _ = digest_and_size(self._weights_file)
             details["weights_file"] = {"name": self._weights_file.name, "sha256": weights_digest}
             details |= facts_of(self._weights)
         knows = self._text.gives_examples or self._inputs is not None
-        return Description(
-            format=self.format,
-            path=self.path,
-            size_bytes=size,
-            sha256=digest,
-            signature=self._signature,
-            inputs=self._inputs,
-            asks_inputs=None if knows else self._text.argument_names,
-            details=details,
-        )
+        asks = None if knows else self._text.argument_names
+        return self.description(details, inputs=self._inputs, asks_inputs=asks)
+
+    def digest(self) -> tuple[str, int]:
+        """Of the file with the factory; the bytes are those of its weights too."""
+        sha256, size_bytes = digest_and_size(self._file)
+        weights_bytes = 0 if self._weights_file is None else digest_and_size(self._weights_file)[1]
+        return sha256, size_bytes + weights_bytes
 
 
 def rename_free(inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:

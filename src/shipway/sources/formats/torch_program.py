@@ -12,7 +12,7 @@ from shipway.sources.files.torch_archive import TorchOutline, looks_like_torch, 
 from shipway.sources.files.torch_export_file import is_program, native_members
 from shipway.sources.files.zip_archive import member_names
 from shipway.sources.formats.torch_module import TORCH, facts_of
-from shipway.sources.framework import FrameworkSource, digest_and_size
+from shipway.sources.framework import FrameworkSource
 
 
 class TorchProgramFormat:
@@ -69,16 +69,7 @@ class TorchProgramSource(FrameworkSource):
             "needs_trust": list(found.unsafe),
             **facts_of(found.weights),
         }
-        digest, size = digest_and_size(self.path)
-        return Description(
-            format=self.format,
-            path=self.path,
-            size_bytes=size,
-            sha256=digest,
-            signature=self._signature,
-            inputs=found.inputs,
-            details=details,
-        )
+        return self.description(details, inputs=found.inputs)
 
     def refuse(self) -> None:
         """Raises `SourceUnsupportedError` for what runs code from the file, and for foreign operators."""

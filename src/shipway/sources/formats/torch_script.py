@@ -15,7 +15,7 @@ from shipway.sources.files.torch_archive import TorchKind, TorchOutline, kind_of
 from shipway.sources.files.zip_archive import ArchiveKind, member_names, open_archive, read_json
 from shipway.sources.formats.torch_module import TORCH, rename_free
 from shipway.sources.formats.torch_program import refuse_unsafe
-from shipway.sources.framework import FrameworkSource, digest_and_size, read_signature
+from shipway.sources.framework import FrameworkSource, read_signature
 from shipway.types import DType, Signature, TensorSpec
 
 DEPRECATED: Final = (
@@ -92,17 +92,8 @@ class TorchScriptSource(FrameworkSource):
             "foreign_operators": list(found.foreign_operators),
             "needs_trust": list(found.unsafe),
         }
-        digest, size = digest_and_size(self.path)
-        return Description(
-            format=self.format,
-            path=self.path,
-            size_bytes=size,
-            sha256=digest,
-            signature=self._signature,
-            inputs=self._inputs,
-            asks_inputs=found.argument_names if self._inputs is None else None,
-            details=details,
-        )
+        asks = found.argument_names if self._inputs is None else None
+        return self.description(details, inputs=self._inputs, asks_inputs=asks)
 
     def refuse(self) -> None:
         """Raises `SourceUnsupportedError` for code that reaches out of its process, unless it is trusted."""

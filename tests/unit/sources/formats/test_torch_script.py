@@ -13,7 +13,7 @@ from shipway.errors import DataMismatchError, SourceDamagedError, SourceUnsuppor
 from shipway.sources.base import Hints
 from shipway.sources.detect import open_source
 from shipway.sources.formats.torch_script import DEPRECATED, TorchScriptFormat
-from shipway.sources.workers import torch_script as worker_side
+from shipway.sources.workers.frameworks import torch_script as worker_side
 from shipway.types import DType, TensorSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
