@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from digit_models import single_output
+
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import onnxruntime by themselves, to compare with it
 
 _QUIET = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -56,3 +58,22 @@ def tensorflow_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def litert_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the LiteRT files and SavedModels that `litert_models.py` builds; tests must not change it."""
     return _built("litert_models.py", tmp_path_factory.mktemp("litert-models"))
+
+
+@pytest.fixture(scope="session")
+def onnx_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `digits.onnx`, a trained classifier of colored digits."""
+    return single_output(tmp_path_factory.mktemp("onnx-models") / "digits.onnx").parent
+
+
+@pytest.fixture(scope="session")
+def openvino_models(tmp_path_factory: pytest.TempPathFactory, onnx_models: Path) -> Path:
+    """A folder with `digits.xml` and `digits.bin`, as OpenVINO's own converter makes them of `digits.onnx`."""
+    folder = tmp_path_factory.mktemp("openvino-models")
+    convert = (
+        "import sys, openvino as ov; "
+        "ov.save_model(ov.convert_model(sys.argv[1]), sys.argv[2], compress_to_fp16=False)"
+    )
+    files = [str(onnx_models / "digits.onnx"), str(folder / "digits.xml")]
+    subprocess.run([sys.executable, "-c", convert, *files], check=True, cwd=folder, timeout=120)
+    return folder
