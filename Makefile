@@ -15,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format example-guide-cnn benchmark test-heavy clean
+.PHONY: help demo test lint format formats example-guide-cnn benchmark test-heavy clean
 
 help: ## show this list
 	@echo "make TARGET; the first use of a target installs what it needs into $(VENV)"
@@ -35,6 +35,9 @@ lint: $(VENV)/.installed-test ## ruff check, ruff format --check, mypy --strict
 format: $(VENV)/.installed-test ## let ruff rewrite what it can
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+formats: $(VENV)/.installed-test ## make the tables of docs/reference/formats.md anew
+	@$(BIN)/python scripts/write_formats.py
 
 example-guide-cnn: $(VENV)/.installed-test ## train the 191-million-parameter guide CNN and deploy it (8 GB of memory)
 	@$(BIN)/python examples/guide_cnn/run.py $(ARGS)

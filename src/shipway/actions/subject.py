@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from shipway import registry
 from shipway.actions.observer import Observer
 from shipway.errors import SourceUnsupportedError, UsageError
 from shipway.evaluation.data import Dataset, load_dataset
 from shipway.evaluation.inferring import infer_inputs
-from shipway.sources.base import Description, Hints, Limits, Source
+from shipway.sources.base import Description, Hints, Limits, Source, SourceFormat
 from shipway.types import TensorSpec
 
 
@@ -48,6 +49,9 @@ def read_subject(
     if description.asks_inputs is not None:
         source.assume_inputs(_told_inputs(source.path, description.asks_inputs, hints, data))
         description = source.describe()
+    format_: type[SourceFormat] = registry.load("sources", source.format)
+    if format_.deprecated:
+        observer.note(f"{source.path.name}: {format_.deprecated}")
     trusted = description.details.get("needs_trust") if hints is not None and hints.trust else None
     if trusted:
         observer.note(f"trusted by you, its code runs: {', '.join(map(str, trusted))}")
