@@ -287,7 +287,7 @@ class _Climb:
         """The file's signature, its answers, its precision, and why it cannot be run, where it cannot."""
         if stored.session is not None:
             answers, refusal = self.exam.answers_of(stored.session)
-            return stored.signature, answers, "fp32", refusal
+            return stored.signature, answers, stored.precision, refusal
         if not way.edges:  # the file itself: its own source knows what the user said about it
             return self._ask_source(self.subject.source)
         with closing(self._open(stored)) as source:

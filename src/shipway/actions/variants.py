@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shipway import registry
 from shipway.bundle.evidence import Json, Verdict
-from shipway.graph.read import read_graph, read_signature
+from shipway.graph.read import precision_of, read_graph, read_signature
 from shipway.graph.weights import store_model
 from shipway.runtimes.base import Runtime, Session
 from shipway.types import Signature
@@ -44,6 +44,8 @@ class StoredVariant:
     """As the file has it; None where only its framework can tell."""
     session: Session | None
     """Open, in the runtimes that the house has itself."""
+    precision: str = "fp32"
+    """As the graph tells it; of other formats their own source tells."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,11 @@ def store_variant(format_: str, model: Path, folder: Path) -> StoredVariant:
     stored = store_model(model, folder)
     if stored.weights_outside_bytes > _MAP_ABOVE:
         runtime["options"] = {"mapped_weights": True}
-    signature = read_signature(read_graph(stored.model))
+    graph = read_graph(stored.model)
+    signature = read_signature(graph)
     engine: Runtime = registry.load("runtimes", str(runtime["name"]))()
     session = engine.open(stored.model, runtime["options"])
-    return StoredVariant(format_, folder, stored.model, runtime, signature, session)
+    return StoredVariant(format_, folder, stored.model, runtime, signature, session, precision_of(graph))
 
 
 def _copy(model: Path, folder: Path) -> Path:

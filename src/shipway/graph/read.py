@@ -34,6 +34,7 @@ _DTYPES: dict[int, DType] = {
     TensorProto.DOUBLE: DType.FP64,
     TensorProto.STRING: DType.BYTES,
 }
+_PRECISIONS: dict[int, str] = {TensorProto.FLOAT16: "fp16", TensorProto.FLOAT: "fp32", TensorProto.DOUBLE: "fp64"}
 _COPY_AGAIN = "Save or copy the file again, and check that its size is right."
 
 
@@ -132,6 +133,18 @@ def _dim(name: str, axis: int, dim: Any) -> Dim:  # noqa: ANN401 - a nested prot
     return str(dim.dim_param) or f"{name}_{axis}"
 
 
+def precision_of(model: ModelProto) -> str:
+    """`int8` for a graph with quantized operators, else by its largest weights: `fp16`, `fp32`, `fp64`."""
+    quantized = {"DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul"}
+    if any(node.op_type in quantized for node in model.graph.node):
+        return "int8"
+    sizes: Counter[str] = Counter()
+    for tensor in stored_tensors(model.graph):
+        if tensor.data_type in _PRECISIONS:
+            sizes[_PRECISIONS[tensor.data_type]] += _count(tensor)
+    return sizes.most_common(1)[0][0] if sizes else "fp32"
+
+
 def summarize(model: ModelProto, path: Path) -> dict[str, Any]:
     """JSON-able facts for `shipway inspect`."""
     tensors = list(stored_tensors(model.graph))
@@ -151,6 +164,7 @@ def summarize(model: ModelProto, path: Path) -> dict[str, Any]:
         "opsets": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
         "operators": dict(sorted(operators.items())),
         "parameters": parameters,
+        "precision": precision_of(model),
         "external_data": outside,
     }
 

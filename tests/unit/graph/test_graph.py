@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from shipway.errors import SourceDamagedError, SourceUnsupportedError
-from shipway.graph.read import read_graph, read_signature, summarize
+from shipway.graph.read import precision_of, read_graph, read_signature, summarize
 from shipway.graph.weights import ALIGNMENT, WEIGHTS_NAME, store_model
 from shipway.graph.wire import outline
 from shipway.types import DType
@@ -158,3 +158,20 @@ def test_external_data_that_is_too_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(bytes(10))
     with pytest.raises(SourceDamagedError, match="which has 10"):
         read_graph(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision"),
+    [(TensorProto.FLOAT, "fp32"), (TensorProto.FLOAT16, "fp16"), (TensorProto.DOUBLE, "fp64")],
+)
+def test_the_precision_is_that_of_the_weights(kind: int, precision: str) -> None:
+    weights = helper.make_tensor("w", kind, [2, 2], [1.0, 2.0, 3.0, 4.0])
+    few = numpy_helper.from_array(np.ones(1, np.float32), "few")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [], [], [weights, few])
+    assert precision_of(helper.make_model(graph)) == precision
+
+
+def test_a_graph_with_quantized_operators_is_int8_and_one_without_weights_fp32() -> None:
+    node = helper.make_node("DequantizeLinear", ["x", "scale", "zero"], ["y"])
+    assert precision_of(helper.make_model(helper.make_graph([node], "g", [], []))) == "int8"
+    assert precision_of(helper.make_model(helper.make_graph([], "g", [], []))) == "fp32"

@@ -86,7 +86,7 @@ class SklearnSource(FrameworkSource):
             "feature_names": list(found.feature_names),
             "classes": list(found.classes),
             "runs_code_when_read": is_pickle,
-            "needs_trust": list(found.foreign),
+            "needs_trust": [f"imports {_listed(found.names)}"] if is_pickle else list(found.foreign),
         }
         return self.description(details, inputs=None if self._signature is None else self._signature.inputs)
 
@@ -108,7 +108,7 @@ class SklearnSource(FrameworkSource):
             )
             raise SourceUnsupportedError(
                 f"{self.path} is a pickle ({found.kind}): reading it runs whatever it says, so it would have to "
-                f"be trusted.{strange}",
+                f"be trusted. It imports {_listed(found.names)}.{strange}",
                 hint=f"{_SAVE_SKOPS}, or say --trust where you know who made the file.",
             )
         if found.foreign:
