@@ -90,6 +90,11 @@ def test_description(format_, example, path, source):
         assert spec.explain_mismatch(given.dtype, given.shape) is None
 
 
+def test_there_is_a_way_to_what_is_served(source):
+    ways = source.ways("onnx")
+    assert len({way.name for way in ways}) == len(ways) > 0
+
+
 def test_a_cut_off_file_is_a_source_error(format_, path, tmp_path):
     if factory_of(path) is not None:
         pytest.skip("a factory is code of the user's own, and no saved file")

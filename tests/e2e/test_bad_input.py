@@ -69,18 +69,18 @@ def test_a_text_file_named_onnx(tmp_path: Path, place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "word"),
+    ("content", "code", "word"),
     [
-        (b"\x89HDF\r\n\x1a\n" + bytes(64), "HDF5"),
-        (b"\x80\x04\x95" + bytes(64), "pickle"),
-        (bytes(64), "00 00"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(64), "source.damaged", "HDF5"),
+        (b"\x80\x04\x95" + bytes(64), "source.damaged", "pickle"),
+        (bytes(64), "source.unrecognized", "00 00"),
     ],
     ids=["hdf5", "pickle", "zeros"],
 )
-def test_other_files_are_named(tmp_path: Path, place: Path, content: bytes, word: str) -> None:
+def test_other_files_are_named(tmp_path: Path, place: Path, content: bytes, code: str, word: str) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(content)
-    export_refused(path, place, "source.unrecognized", word)
+    export_refused(path, place, code, word)
 
 
 def test_an_empty_file(tmp_path: Path, place: Path) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from shipway import deploy
+from shipway import deploy, export
+from shipway.actions.observer import Silent
 from shipway.sources.base import Hints
+from shipway.types import DType, TensorSpec
 
 pytestmark = pytest.mark.framework
 
@@ -62,3 +64,24 @@ def test_a_trained_model_is_deployed(name: str, tmp_path: Path, request: pytest.
         assert {"numeric-parity", "signature", "answer-parity", "label-fit"} <= set(rules)
         assert outcome.metrics["accuracy"].value is not None
         assert outcome.metrics["accuracy"].value >= family.accuracy
+
+
+def test_an_encoder_that_refuses_what_it_was_not_trained_on_is_judged_on_the_data_alone(
+    tabular_models: Path, tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    class Listener(Silent):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    data = tabular_models / "by-place.npz"
+    found = export(tabular_models / "by-place.skops", tmp_path / "b.bundle", data=data, observer=Listener())
+    assert found.result == "PASS"
+    assert any("refuses values that are not in the data" in text for text in told)
+
+
+def test_a_torchserve_archive_goes_on_as_its_model_file(torch_models: Path, tmp_path: Path) -> None:
+    hints = Hints(inputs=(TensorSpec("input", DType.FP32, ("batch", 3, 12, 12)),))
+    found = export(torch_models / "script.mar", tmp_path / "m.bundle", hints=hints)
+    assert found.result == "PASS"

@@ -16,7 +16,7 @@ from shipway.evaluation.decisions import DecisionRule, choose_rule
 from shipway.evaluation.flips import decision_parity
 from shipway.evaluation.noise import Noise, measure_noise
 from shipway.evaluation.parity import CaseOutputs, numeric_parity
-from shipway.evaluation.probes import Cases, make_cases
+from shipway.evaluation.probes import Cases, kind_of, make_cases
 from shipway.runtimes.base import Session
 from shipway.sources.base import Reference
 from shipway.sources.workers.edge import Edge
@@ -25,6 +25,7 @@ from shipway.types import Array, Tensors
 SOURCE_MEANING = "source-meaning"
 _GOLDEN_ROWS = 32
 _GOLDEN_BYTES = 4 * 2**20
+_MADE_UP = ("edge", "generated")
 _TRACE_ROWS = 2
 """Exporters that trace bake a batch of 1 into the graph (pytorch/pytorch#157621)."""
 
@@ -126,18 +127,33 @@ def prepare_exam(subject: Subject, observer: Observer, *, ahead: Edge | None = N
 
 
 def _ask(subject: Subject, cases: Cases, observer: Observer, ahead: Edge | None) -> tuple[Cases, Reference]:
+    """The answers to all cases that the source takes.
+
+    Sizes that nobody asked for may be too small for the model itself (a pooled image of 2 × 2), and values that
+    are not the user's may be none that it knows (a category that was not trained).
+    """
     observer.doing("asking the trained model itself")
+    made = frozenset(name for name in cases.inputs if cases.has_data and kind_of(name) in _MADE_UP)
+    ladder = (
+        (cases.optional, "the shortest or longest sizes of its free dimensions"),
+        (cases.optional | made, "values that are not in the data"),
+    )
     try:
         return cases, subject.source.reference(cases.inputs, observer.doing, ahead=ahead)
-    except DataMismatchError:
-        if not cases.optional:
-            raise
-    # Sizes that nobody asked for may be too small for the model itself (a pooled image of 2 × 2).
-    kept = {name: inputs for name, inputs in cases.inputs.items() if name not in cases.optional}
-    observer.note(
-        "the model refuses the shortest or longest sizes of its free dimensions; judged without them"
-    )
-    return replace(cases, inputs=kept), subject.source.reference(kept, observer.doing, ahead=ahead)
+    except DataMismatchError as error:
+        refusal = error
+    for dropped, what in ladder:
+        kept = {name: inputs for name, inputs in cases.inputs.items() if name not in dropped}
+        if len(kept) == len(cases.inputs):
+            continue
+        try:
+            reference = subject.source.reference(kept, observer.doing, ahead=ahead)
+        except DataMismatchError as error:
+            refusal = error
+            continue
+        observer.note(f"the model refuses {what}; judged without them")
+        return replace(cases, inputs=kept), reference
+    raise refusal
 
 
 def _decision_rule(subject: Subject, cases: Cases, reference: Reference) -> DecisionRule | None:

@@ -31,8 +31,8 @@ ASSUMED_EPS = 32.0
 """The same where no float64 answer tells. Running rows one by one changes few of the sums, so it can show a
 spread of zero for a net whose true error is 1e-6."""
 EDGE_FACTOR = 4.0
-"""Edge rows drive a net where it was not trained and cancel more; where the floor was not measured on them they
-are given this much more."""
+"""Edge rows drive a net where it was not trained and cancel more, in one runtime more than in another: ONNX
+Runtime's mean over a constant image of 111 × 111 lies 1.2e-5 from the true one, torch's 1e-7."""
 LARGEST_BUDGET = 0.05
 """No measured floor buys more than this: a float64 answer that lies far off is a wrong answer, not noise."""
 
@@ -130,8 +130,7 @@ def _measure_output(name: str, reference: Reference) -> OutputNoise:
     for case in reference.outputs:
         if is_typical(case):
             continue
-        known = case in precise
-        floors[case] = max(typical, measured[case]) if known else EDGE_FACTOR * typical
+        floors[case] = max(EDGE_FACTOR * typical, measured.get(case, 0.0))
     return OutputNoise(scale, floors, typical, True, {})
 
 

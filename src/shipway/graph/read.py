@@ -34,7 +34,11 @@ _DTYPES: dict[int, DType] = {
     TensorProto.DOUBLE: DType.FP64,
     TensorProto.STRING: DType.BYTES,
 }
-_PRECISIONS: dict[int, str] = {TensorProto.FLOAT16: "fp16", TensorProto.FLOAT: "fp32", TensorProto.DOUBLE: "fp64"}
+_PRECISIONS: dict[int, str] = {
+    TensorProto.FLOAT16: "fp16",
+    TensorProto.FLOAT: "fp32",
+    TensorProto.DOUBLE: "fp64",
+}
 _COPY_AGAIN = "Save or copy the file again, and check that its size is right."
 
 

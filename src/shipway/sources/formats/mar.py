@@ -6,7 +6,7 @@ The handler is never run: what it does before and after the model is told, for i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -17,6 +17,7 @@ from shipway.sources.base import (
     Conversion,
     Description,
     Hints,
+    LayerAnswer,
     Limits,
     Progress,
     Reference,
@@ -29,6 +30,7 @@ from shipway.sources.formats.onnx import OnnxFormat
 from shipway.sources.formats.torch_program import TorchProgramFormat
 from shipway.sources.formats.torch_script import TorchScriptFormat
 from shipway.sources.framework import digest_and_size
+from shipway.sources.routes import Way
 from shipway.sources.workers.edge import Edge
 from shipway.types import Signature, Tensors, TensorSpec
 
@@ -120,6 +122,14 @@ class MarSource:
     def answer(self, cases: Mapping[str, Tensors], progress: Progress) -> Answers:
         """As the inner file's."""
         return self._inner.answer(cases, progress)
+
+    def tap(self, inputs: Tensors, progress: Progress) -> Sequence[LayerAnswer]:
+        """As the inner file's."""
+        return self._inner.tap(inputs, progress)
+
+    def ways(self, to: str) -> Sequence[Way]:
+        """As the inner file's."""
+        return self._inner.ways(to)
 
     def convert(self, edge: Edge, into: Path, *, samples: Tensors, progress: Progress) -> Conversion:
         """As the inner file's."""

@@ -17,6 +17,11 @@ _UNUSED = "num_batches_tracked"
 """A counter that BatchNorm does not need to answer, and that files older than torch 0.4.1 have not."""
 
 
+def _is_lazy(tensor: Any) -> bool:  # noqa: ANN401 - torch is imported late
+    """True for a parameter of `nn.LazyLinear` and its like: it takes the shape of what is loaded."""
+    return hasattr(tensor, "materialize")
+
+
 def load_weights(torch: Any, module: Any, file: Path) -> None:  # noqa: ANN401 - torch is imported late
     """Raises `source.damaged`, `source.unsupported` (missing or unexpected names, other shapes)."""
     progress(f"loading {file.name}")
@@ -29,7 +34,7 @@ def load_weights(torch: Any, module: Any, file: Path) -> None:  # noqa: ANN401 -
     other = [
         f"{name} is {list(found[name].shape)} in the file and {list(own[name].shape)} in the module"
         for name in found
-        if name in own and found[name].shape != own[name].shape
+        if name in own and not _is_lazy(own[name]) and found[name].shape != own[name].shape
     ]
     reasons = [
         f"{len(names)} {what} ({_shorten(names)})"
