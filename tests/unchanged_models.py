@@ -98,7 +98,7 @@ def torch_models(folder: Path) -> None:
         torch.manual_seed(number)
         rows, labels, kept, kept_labels = split(datasets.load_digits, number)
         rows, kept = rows / 16, kept / 16
-        model = kinds[number % len(kinds)](16 + number)
+        model = kinds[number % len(kinds)](16 + 2 * (number // 2))
         optimizer = torch.optim.Adam(model.parameters(), 5e-3)
         x, y = torch.from_numpy(rows), torch.from_numpy(labels)
         for _ in range(3):
