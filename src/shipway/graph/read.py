@@ -50,10 +50,24 @@ def read_graph(path: Path) -> ModelProto:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, ValueError) as error:
         raise SourceDamagedError(f"{path} is not a readable ONNX file: {error}.", hint=_COPY_AGAIN) from error
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise SourceDamagedError(f"{path} holds names that are not UTF-8.", hint=_COPY_AGAIN)
     for tensor in stored_tensors(model.graph):
         if tensor.data_location == TensorProto.EXTERNAL:
             locate_external(tensor, path)
     return model
+
+
+def _texts(model: ModelProto) -> Iterator[object]:
+    """What is read of a graph's texts; protobuf gives bytes for a text that is not UTF-8."""
+    yield from (model.producer_name, model.producer_version)
+    yield from (opset.domain for opset in model.opset_import)
+    yield from (tensor.name for tensor in stored_tensors(model.graph))
+    for node in model.graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+    for value in (*model.graph.input, *model.graph.output):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
 
 
 def stored_tensors(graph: GraphProto) -> Iterator[TensorProto]:
