@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from shipway.sources.detect import open_source
-from shipway.sources.routes import find_ways
 from shipway.types import Tensors
 
 SIZES = ((1, 1), (2, 9), (3, 30), (7, 2))
@@ -40,7 +39,7 @@ def _case(inputs, rows: int, length: int) -> Tensors:
 
 def edge_of(source, end: str, name: str):
     """The edge of that name from the source's format, as the ladder finds it."""
-    ways = find_ways(source.format, end, source.describe().details)
+    ways = source.ways(end)
     return next(way.edges[0] for way in ways if way.name == name)
 
 

@@ -76,11 +76,12 @@ class MarFormat:
 
 
 class MarSource:
-    """The model inside of one archive; its format is the inner file's."""
+    """The model inside of one archive, described as the inner file."""
+
+    format: ClassVar[str] = MarFormat.name
 
     def __init__(self, path: Path, outline: MarOutline, inner: Source, scratch: Scratch) -> None:
         self.path = path
-        self.format = inner.format
         self._outline = outline
         self._inner = inner
         self._scratch = scratch
