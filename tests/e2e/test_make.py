@@ -10,7 +10,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-PROMISED = ["help", "demo", "test", "lint", "format", "example-guide-cnn", "benchmark", "test-heavy", "clean"]
+PROMISED = [
+    "help", "demo", "test", "lint", "format", "formats", "example-guide-cnn", "benchmark", "test-heavy", "clean",
+]  # fmt: skip
 
 
 def run(*command: str | Path, path: str | None = None) -> subprocess.CompletedProcess[str]:
