@@ -332,7 +332,11 @@ def _translate(failure: Mapping[str, Any], *, python: Path | None, extra: str, t
     message, hint = str(failure.get("message", "")), str(failure.get("hint", ""))
     kind = error_class(str(failure.get("code"))) or WorkerCrashedError
     if kind is MissingDependencyError:
-        return MissingDependencyError(message, hint=install_line(python, failure.get("packages", ()), extra))
+        packages = failure.get("packages", ())
+        is_absent = message.startswith("Not installed")  # else it is there in another version
+        return MissingDependencyError(
+            message, hint=_install_line(python, packages, extra if is_absent else None)
+        )
     if kind is WorkerCrashedError:
         message = f"The child process failed: {message}{tail}"
     return kind(message, hint=hint or _HINTS.get(kind, ""))
@@ -345,11 +349,14 @@ _HINTS: Final[Mapping[type[ShipwayError], str]] = {
 }
 
 
-def install_line(python: Path | None, packages: Sequence[str], extra: str) -> str:
-    """The pip line that installs what a worker misses, for the interpreter that it ran in."""
+def _install_line(python: Path | None, packages: Sequence[str], extra: str | None) -> str:
+    """The pip line that installs what a worker misses, for the interpreter that it ran in.
+
+    The extra brings all that the format needs, and not just what was missed first; None: packages to update.
+    """
     if python is not None:
         return f"{python} -m pip install {' '.join(packages)}"
-    if any("=" in package for package in packages):  # a version that what is installed does not have
+    if extra is None:
         return f"pip install --upgrade {' '.join(packages)}"
     return f"pip install 'shipway[{extra}]'" if extra else "pip install --force-reinstall shipway"
 
