@@ -130,6 +130,19 @@ class Signature:
         first = firsts.pop()
         return first if isinstance(first, str) else None
 
+    @cached_property
+    def has_rows(self) -> bool:
+        """Whether a request is made of rows: all inputs are free along their first axis, or fixed to one size.
+
+        Outputs need a first axis too, which a fixed size must not set apart from the inputs'. Without rows
+        (a scalar beside a batch, a mean over it) a request is asked whole: never cut, never joined with others.
+        """
+        specs = (*self.inputs, *self.outputs)
+        if not self.inputs or not all(spec.shape for spec in specs):
+            return False
+        firsts = {_size_or_free(spec) for spec in self.inputs}
+        return len(firsts) == 1 and {_size_or_free(spec) for spec in self.outputs} <= {*firsts, None}
+
     @property
     def rows_per_request(self) -> int:
         """The fewest rows that can be asked: the first input's fixed first size, or 1 where it is free."""
@@ -143,6 +156,11 @@ class Signature:
     def output(self, name: str) -> TensorSpec:
         """The output of that name. Raises `KeyError`."""
         return _named(self.outputs, name)
+
+
+def _size_or_free(spec: TensorSpec) -> int | None:
+    """The first axis' fixed size, or None where it is free."""
+    return spec.shape[0] if isinstance(spec.shape[0], int) else None
 
 
 def _named(specs: tuple[TensorSpec, ...], name: str) -> TensorSpec:

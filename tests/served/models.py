@@ -77,6 +77,23 @@ def two_inputs():
     )
 
 
+def with_scalars(*, seed=0):
+    """y = softmax(x w / temperature) and the mean of its maxima: a scalar in, a scalar out, beside a batch."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["l"]),
+        helper.make_node("Div", ["l", "temperature"], ["d"]),
+        helper.make_node("Softmax", ["d"], ["y"]),
+        helper.make_node("ReduceMax", ["y"], ["top"], axes=[1], keepdims=0),
+        helper.make_node("ReduceMean", ["top"], ["mean"], keepdims=0),
+    ]
+    return model(
+        nodes,
+        [("x", FLOAT, ["n", 4]), ("temperature", FLOAT, [])],
+        [("y", FLOAT, ["n", 3]), ("mean", FLOAT, [])],
+        weights=[("w", np.random.default_rng(seed).normal(size=(4, 3)).astype(np.float32))],
+    )
+
+
 def reciprocal():
     """y = 1 / x: infinity for zero."""
     return model(

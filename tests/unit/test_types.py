@@ -82,6 +82,28 @@ def test_a_batch_axis_is_free_and_shared_by_all(inputs: list, outputs: list, axi
     assert Signature(specs(*inputs), specs(*outputs)).batch_axis == axis
 
 
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "has_rows"),
+    [
+        ([("batch", 2)], [("batch",)], True),
+        ([("n", 2), ("m", 3)], [("k",)], True),  # exporters give one axis many names
+        ([(4, 2), (4,)], [(4, 3)], True),
+        ([(4, 2)], [("unknown", 3)], True),
+        ([("n", 2)], [], True),  # a file that tells of its inputs only
+        ([("n", 2), ()], [("n",)], False),
+        ([("n", 2)], [("n",), ()], False),
+        ([("n", 2)], [("n",), (1,)], False),
+        ([("n", 2), (4, 3)], [("n", 3)], False),
+        ([(2, 4), (4, 3)], [(2, 3)], False),
+        ([(1, 3, 8, 8)], [(100, 4)], False),
+        ([()], [()], False),
+        ([], [(4, 3)], False),
+    ],
+)
+def test_rows_are_an_axis_that_all_have(inputs: list, outputs: list, has_rows: bool) -> None:
+    assert Signature(specs(*inputs), specs(*outputs)).has_rows is has_rows
+
+
 def test_tensors_are_found_by_name() -> None:
     signature = Signature((SPEC,), specs(("batch",)))
     assert signature.input("image") is SPEC

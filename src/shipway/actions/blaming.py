@@ -25,6 +25,7 @@ from shipway.sources.base import Source
 from shipway.types import Array, Tensors
 
 _ROWS = 8
+"""Two at least: a batch of one that was baked in shows on no single row."""
 _PLAIN = {"graph_optimization": "disabled"}
 
 
@@ -69,26 +70,16 @@ class _Search:
 
     def blame(self) -> Blame | None:
         """The first place where the two part, or None. Raises `ShipwayError`."""
-        rows = self._rows()
+        rows, reference = self.exam.few(_ROWS)
         with tempfile.TemporaryDirectory(prefix="shipway-blame-") as folder:
             nodes, found, stop = self._nodes(Path(folder), rows)
-            optimized = self._by_optimization(Path(folder), nodes, found, rows)
+            optimized = self._by_optimization(Path(folder), nodes, found, rows, reference)
         if optimized is not None:
             return optimized
         layers = self.source.tap(rows, self.observer.doing)
         if not layers:
             return None
-        reference = self._reference(rows)
         return find_blame(layers, nodes, reference=reference, found=found, stopped_at=stop)
-
-    def _rows(self) -> dict[str, Array]:
-        """Two of them at least: a batch of one that was baked in shows on no single row."""
-        return {name: array[:_ROWS] for name, array in self.exam.cases.inputs[self.exam.cases.main].items()}
-
-    def _reference(self, rows: Tensors) -> dict[str, Array]:
-        count = len(next(iter(rows.values())))
-        answers = self.exam.reference.outputs[self.exam.cases.main]
-        return {name: array[:count] for name, array in answers.items()}
 
     def _nodes(
         self, folder: Path, rows: Tensors
@@ -128,10 +119,14 @@ class _Search:
         return {name: found[name] for name in wanted if name in found}
 
     def _by_optimization(
-        self, folder: Path, nodes: list[NodeAnswer], plain: Mapping[str, Array], rows: Tensors
+        self,
+        folder: Path,
+        nodes: list[NodeAnswer],
+        plain: Mapping[str, Array],
+        rows: Tensors,
+        reference: Mapping[str, Array],
     ) -> Blame | None:
         """A node that only graph optimization gets wrong: where the plain run answers as the source does."""
-        reference = self._reference(rows)
         for name, expected in reference.items():
             noise = self.exam.noise.outputs[name]
             if name not in plain or plain[name].shape != expected.shape:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from shipway.actions.evaluate import Quality, load_labelled, open_session, quality_of
+from shipway.actions.evaluate import Quality, load_data, load_labelled, open_session, quality_of
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
-from shipway.actions.running import explain_answer, join_rows, run_rows
+from shipway.actions.running import Run, explain_answer, join_rows, run_requests, run_rows
 from shipway.bundle.evidence import Json, Result, Verdict, overall
 from shipway.bundle.golden import Golden
 from shipway.bundle.store import Bundle, open_bundle
@@ -46,14 +46,15 @@ def check(
 ) -> Outcome:
     """Asks the endpoint at `url` the bundle's golden samples and, when given, every row of `data`.
 
-    The golden samples are asked alone and in one batch, and judged against what the trained model's own
-    framework answered; the rows of `data` against the bundle's model in this process, and by their labels.
+    The golden samples are asked alone and in one batch (alone only for a model without rows), and judged
+    against what the trained model's own framework answered; the rows of `data` against the bundle's model in
+    this process, and by their labels; for a model without rows `data` holds requests and needs no labels.
     Raises `EndpointError`, `BundleError`, `DataError`.
     """
     opened = open_bundle(Path(bundle))
     dataset = None
     if data is not None:
-        dataset = load_labelled(Path(data), opened.manifest.signature, observer)
+        dataset = _load(Path(data), opened.manifest.signature, observer)
     with Endpoint(url, opened.manifest.name) as endpoint:
         checked = check_endpoint(endpoint, opened, dataset, observer)
     return Outcome(
@@ -88,7 +89,7 @@ def check_endpoint(
             answers, verdict = _ask_data(endpoint, bundle, dataset, golden, where, observer)
             observer.verdict(verdict)
             verdicts.append(verdict)
-            if not explain_answer(answers, bundle.manifest.signature, rows=dataset.rows):
+            if dataset.has_rows and not explain_answer(answers, bundle.manifest.signature, rows=dataset.rows):
                 quality = quality_of(
                     answers, bundle.manifest.signature, dataset, subject=where, observer=observer
                 )
@@ -99,6 +100,11 @@ def check_endpoint(
         speed = _measure(endpoint, golden)
     observer.end(_summarize(verdicts, speed), overall(verdicts))
     return Checked(verdicts=tuple(verdicts), speed=speed, quality=quality)
+
+
+def _load(path: Path, signature: Signature, observer: Observer) -> Dataset:
+    """Labelled rows; or requests, whose answers are compared and judged by no label."""
+    return (load_labelled if signature.has_rows else load_data)(path, signature, observer)
 
 
 def _judge_signature(found: Signature, expected: Signature, where: str) -> Verdict:
@@ -122,6 +128,9 @@ def _judge_signature(found: Signature, expected: Signature, where: str) -> Verdi
 
 def _ask_golden(endpoint: Endpoint, golden: Golden, where: str, observer: Observer) -> list[Verdict]:
     observer.doing(f"asking {golden.count} golden samples")
+    if not golden.has_rows:
+        answers = run_requests(endpoint.predict, golden.inputs)
+        return [_judge(golden, answers, f"{where}, golden requests one by one")]
     if not endpoint.signature.batch_axis:
         answers = run_rows(endpoint.predict, endpoint.signature, golden.inputs)
         return [_judge(golden, answers, where)]
@@ -136,15 +145,22 @@ def _ask_data(
     endpoint: Endpoint, bundle: Bundle, dataset: Dataset, golden: Golden, where: str, observer: Observer
 ) -> tuple[dict[str, Array], Verdict]:
     """The endpoint's answers to all rows, judged against the bundle's model run in this process."""
-    observer.doing(f"asking {dataset.rows} labelled rows")
+    size = f"{dataset.rows} {'labelled rows' if dataset.has_rows else 'requests'}"
+    observer.doing(f"asking {size}")
+
+    def ask(run: Run, signature: Signature) -> dict[str, Array]:
+        if not dataset.has_rows:
+            return run_requests(run, dataset.inputs)
+        return run_rows(run, signature, dataset.inputs)
+
     session = open_session(bundle)
     try:
-        expected = run_rows(session.run, session.signature, dataset.inputs)
+        expected = ask(session.run, session.signature)
     finally:
         session.close()
-    found = run_rows(endpoint.predict, endpoint.signature, dataset.inputs)
-    rows = replace(golden, inputs=dataset.inputs, outputs=expected, origin="data")
-    return found, _judge(rows, found, f"{where}, {dataset.rows} labelled rows")
+    found = ask(endpoint.predict, endpoint.signature)
+    samples = replace(golden, inputs=dataset.inputs, outputs=expected, origin="data")
+    return found, _judge(samples, found, f"{where}, {size}")
 
 
 def _judge(expected: Golden, found: Tensors, subject: str) -> Verdict:
@@ -159,7 +175,9 @@ def _measure(endpoint: Endpoint, golden: Golden) -> Speed:
 
 
 def one_request(signature: Signature, golden: Golden) -> Tensors:
-    """One row of the golden samples; as many as the model insists on where its batch is fixed."""
+    """One row of the golden samples, as many as the model insists on where its batch is fixed; or one request."""
+    if not golden.has_rows:
+        return golden.request(0)
     rows = np.arange(signature.rows_per_request) % golden.count
     return {name: array[rows] for name, array in golden.inputs.items()}
 

@@ -70,8 +70,14 @@ def open_session(bundle: Bundle) -> Session:
 
 def load_labelled(path: Path, signature: Signature, observer: Observer) -> Dataset:
     """The data, which must have labels. Raises `DataError`."""
-    dataset = load_dataset(path, signature.inputs)
+    dataset = load_data(path, signature, observer)
     dataset.require_labels()
+    return dataset
+
+
+def load_data(path: Path, signature: Signature, observer: Observer) -> Dataset:
+    """Rows that fit the signature, or requests for a model without rows. Raises `DataError`."""
+    dataset = load_dataset(path, signature.inputs, has_rows=signature.has_rows)
     for note in dataset.notes:
         observer.note(note)
     return dataset

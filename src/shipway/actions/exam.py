@@ -8,18 +8,20 @@ import numpy as np
 
 from shipway.actions.observer import Observer
 from shipway.actions.running import run_cases
-from shipway.actions.subject import Subject
+from shipway.actions.subject import Subject, without_rows
 from shipway.bundle.evidence import Result, Verdict
-from shipway.bundle.golden import Golden
-from shipway.errors import DataMismatchError, SessionRunError, UsageError
+from shipway.bundle.golden import Golden, stack_answers
+from shipway.errors import DataMismatchError, SessionRunError, SourceUnsupportedError, UsageError
 from shipway.evaluation.decisions import DecisionRule, choose_rule
 from shipway.evaluation.flips import decision_parity
 from shipway.evaluation.noise import Noise, measure_noise
 from shipway.evaluation.parity import CaseOutputs, numeric_parity
 from shipway.evaluation.probes import Cases, kind_of, make_cases
+from shipway.evaluation.requests import make_requests
 from shipway.runtimes.base import Session
 from shipway.sources.base import Reference
 from shipway.sources.workers.edge import Edge
+from shipway.sources.workers.loaded import is_request
 from shipway.types import Array, Tensors
 
 SOURCE_MEANING = "source-meaning"
@@ -89,14 +91,27 @@ class Exam:
         )
         return (numeric, decisions)
 
+    @property
+    def has_rows(self) -> bool:
+        """False: every case is one request, asked whole."""
+        return not is_request(self.cases.main)
+
     def samples(self) -> Tensors:
-        """Two rows for exporters that trace."""
-        return {name: array[:_TRACE_ROWS] for name, array in self.cases.inputs[self.cases.main].items()}
+        """Two rows for exporters that trace, or one whole request."""
+        return self.few(_TRACE_ROWS)[0]
+
+    def few(self, rows: int) -> tuple[dict[str, Array], dict[str, Array]]:
+        """The first rows of the main case and the source's answers to them; a request is given whole."""
+        inputs, outputs = self.cases.inputs[self.cases.main], self.reference.outputs[self.cases.main]
+        if not self.has_rows:
+            return dict(inputs), dict(outputs)
+        first = {name: array[:rows] for name, array in inputs.items()}
+        count = len(next(iter(first.values())))
+        return first, {name: array[:count] for name, array in outputs.items()}
 
     def golden(self) -> Golden:
         """Some of the rows, real ones where there are, with the framework's answers and the tolerances."""
-        inputs = self.cases.main_rows(self.cases.inputs)
-        outputs = self.cases.main_rows(self.reference.outputs)
+        inputs, outputs = self._main_samples()
         rows = len(next(iter(inputs.values())))
         row_bytes = max(1, sum(array.nbytes for array in (*inputs.values(), *outputs.values())) // rows)
         count = min(rows, _GOLDEN_ROWS, max(4, _GOLDEN_BYTES // row_bytes))
@@ -106,7 +121,18 @@ class Exam:
             outputs={name: array[chosen] for name, array in outputs.items()},
             tolerances={name: self.noise.tolerance(name) for name in outputs},
             origin="data" if self.cases.has_data else "generated",
+            has_rows=self.has_rows,
         )
+
+    def _main_samples(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Inputs and answers along one first axis: all rows, or the requests that are answered in one form."""
+        if self.has_rows:
+            return self.cases.main_rows(self.cases.inputs), self.cases.main_rows(self.reference.outputs)
+        asked = self.cases.main_like(self.cases.inputs)
+        answered = self.cases.main_like(self.reference.outputs)
+        forms = [{name: array.shape for name, array in answer.items()} for answer in answered]
+        alike = [number for number, form in enumerate(forms) if form == forms[0]]
+        return stack_answers([asked[n] for n in alike]), stack_answers([answered[n] for n in alike])
 
 
 def prepare_exam(subject: Subject, observer: Observer, *, ahead: Edge | None = None) -> Exam:
@@ -114,8 +140,16 @@ def prepare_exam(subject: Subject, observer: Observer, *, ahead: Edge | None = N
 
     Raises `WorkerError`, `MissingDependencyError`, `SourceError`.
     """
-    cases = make_cases(subject.inputs, subject.dataset, value_ranges=subject.description.value_ranges)
-    cases, reference = _ask(subject, cases, observer, ahead)
+    try:
+        cases, reference = _ask(subject, _make(subject), observer, ahead)
+    except SourceUnsupportedError:
+        found = without_rows(subject, observer)
+        if found is None:
+            raise
+        subject = found
+        cases, reference = _ask(subject, _make(subject), observer, ahead)
+    if not subject.has_rows:
+        _require_ranks(subject, reference)
     return Exam(
         subject=subject.source.path.name,
         cases=cases,
@@ -126,6 +160,11 @@ def prepare_exam(subject: Subject, observer: Observer, *, ahead: Edge | None = N
     )
 
 
+def _make(subject: Subject) -> Cases:
+    make = make_cases if subject.has_rows else make_requests
+    return make(subject.inputs, subject.dataset, value_ranges=subject.description.value_ranges)
+
+
 def _ask(subject: Subject, cases: Cases, observer: Observer, ahead: Edge | None) -> tuple[Cases, Reference]:
     """The answers to all cases that the source takes.
 
@@ -134,9 +173,13 @@ def _ask(subject: Subject, cases: Cases, observer: Observer, ahead: Edge | None)
     """
     observer.doing("asking the trained model itself")
     made = frozenset(name for name in cases.inputs if cases.has_data and kind_of(name) in _MADE_UP)
+    # An index into the rows of another input holds for the request that it came with, and for no other size.
+    sizes = frozenset(name for name in cases.inputs if is_request(name) and kind_of(name) == "batch")
     ladder = (
         (cases.optional, "the shortest or longest sizes of its free dimensions"),
+        (cases.optional | sizes, "other sizes of its first axes"),
         (cases.optional | made, "values that are not in the data"),
+        (cases.optional | made | sizes, "other sizes of its first axes, and values that are not in the data"),
     )
     try:
         return cases, subject.source.reference(cases.inputs, observer.doing, ahead=ahead)
@@ -156,7 +199,25 @@ def _ask(subject: Subject, cases: Cases, observer: Observer, ahead: Edge | None)
     raise refusal
 
 
+def _require_ranks(subject: Subject, reference: Reference) -> None:
+    """Raises `SourceUnsupportedError` where an output has not the axes that the file says.
+
+    A rank that is not told reads as a scalar's.
+    """
+    for outputs in reference.outputs.values():
+        for spec in reference.signature.outputs:
+            found = outputs[spec.name].shape
+            if len(found) != len(spec.shape):
+                raise SourceUnsupportedError(
+                    f"{subject.source.path}: output {spec.name!r} is {spec} by the file, and its answer has the "
+                    f"shape {list(found)}.",
+                    hint="Export the model with the shapes of its outputs.",
+                )
+
+
 def _decision_rule(subject: Subject, cases: Cases, reference: Reference) -> DecisionRule | None:
+    if not subject.has_rows:
+        return None
     has_labels = subject.dataset is not None and subject.dataset.labels is not None
     try:
         rule = choose_rule(cases.main_rows(reference.outputs), reference.signature)

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shipway.bundle.evidence import Json
 from shipway.bundle.golden import Golden
@@ -30,8 +29,8 @@ def example_request(bundle: Bundle, url: str) -> dict[str, Json] | None:
     golden = bundle.golden()
     if golden is None:
         return None
-    rows = _chosen_rows(golden, bundle.manifest.signature.rows_per_request)
-    inputs = [_tensor(name, array[rows]) for name, array in golden.inputs.items()]
+    chosen = _chosen_inputs(golden, bundle.manifest.signature.rows_per_request)
+    inputs = [_tensor(name, array) for name, array in chosen.items()]
     body = json.dumps({"inputs": inputs}, separators=(",", ":"))
     address = f"{url}/v2/models/{quote(bundle.manifest.name, safe='')}/infer"
     file: Path | None = None
@@ -45,14 +44,14 @@ def example_request(bundle: Bundle, url: str) -> dict[str, Json] | None:
     return {"curl": line, "file": None if file is None else str(file)}
 
 
-def _chosen_rows(golden: Golden, count: int) -> NDArray[np.intp]:
-    """The first rows that the model answers with numbers: an answer in JSON cannot hold NaN or infinity."""
-    plain = np.ones(golden.count, dtype=bool)
-    for array in golden.outputs.values():
-        if array.dtype.kind == "f":
-            plain &= np.isfinite(array).reshape(golden.count, -1).all(axis=1)
-    found = np.flatnonzero(plain) if plain.any() else np.arange(golden.count)
-    return np.resize(found, count)
+def _chosen_inputs(golden: Golden, rows: int) -> dict[str, Array]:
+    """The first samples that the model answers with numbers: an answer in JSON cannot hold NaN or infinity."""
+    plain = golden.plain_samples()
+    found = plain if plain.size else np.arange(golden.count)
+    if not golden.has_rows:
+        return golden.request(int(found[0]))
+    chosen = np.resize(found, rows)
+    return {name: array[chosen] for name, array in golden.inputs.items()}
 
 
 def _tensor(name: str, array: Array) -> dict[str, Any]:

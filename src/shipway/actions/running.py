@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from shipway.bundle.golden import stack_answers
+from shipway.sources.workers.loaded import is_request
 from shipway.types import Array, Signature, Tensors
 
 Run = Callable[[Tensors], dict[str, Array]]
@@ -24,6 +26,15 @@ def run_rows(run: Run, signature: Signature, inputs: Tensors) -> dict[str, Array
     return {name: array[:rows] for name, array in joined.items()}
 
 
+def run_requests(run: Run, inputs: Tensors) -> dict[str, Array]:
+    """Requests of a model without rows, `[requests, *shape]` by input, one by one; outputs stacked the same way.
+
+    An output whose answers differ in shape is empty, as in `run_rows`.
+    """
+    count = len(next(iter(inputs.values())))
+    return stack_answers([run({n: a[number, ...] for n, a in inputs.items()}) for number in range(count)])
+
+
 def join_rows(answers: Sequence[Tensors]) -> dict[str, Array]:
     """Rows of several answers one under the other, output by output; see `run_rows` for answers that differ."""
     names = [name for name in answers[0] if all(name in answer for answer in answers)]
@@ -36,8 +47,11 @@ def _join(pieces: Sequence[Array]) -> Array:
     return np.concatenate(pieces)
 
 
-def explain_answer(found: Tensors, signature: Signature, *, rows: int) -> str | None:
-    """Says in one line why an answer to `rows` rows has not the form that the signature promises, or None."""
+def explain_answer(found: Tensors, signature: Signature, *, rows: int | None) -> str | None:
+    """Says in one line why an answer to `rows` rows has not the form that the signature promises, or None.
+
+    `rows` is None for a request of a model without rows.
+    """
     for spec in signature.outputs:
         array = found.get(spec.name)
         if array is None:
@@ -45,15 +59,17 @@ def explain_answer(found: Tensors, signature: Signature, *, rows: int) -> str | 
         problem = spec.explain_mismatch(array.dtype, array.shape)
         if problem:
             return problem
-        if array.shape[:1] != (rows,):
+        if rows is not None and array.shape[:1] != (rows,):
             return f"{spec.name}: the shape {list(array.shape)} to {rows} rows that were asked"
     return None
 
 
 def run_cases(run: Run, signature: Signature, cases: Mapping[str, Tensors]) -> dict[str, dict[str, Array]]:
-    """Every case; the ones named `batch-…` in one piece, since their point is the batch's size."""
+    """Every case; whole requests, and those named `batch-…`, whose point is the batch's size, in one piece."""
     return {
-        name: run(inputs) if name.startswith("batch-") else run_rows(run, signature, inputs)
+        name: run(inputs)
+        if is_request(name) or name.startswith("batch-")
+        else run_rows(run, signature, inputs)
         for name, inputs in cases.items()
     }
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shipway import registry
 from shipway.actions.observer import Observer
-from shipway.errors import SourceUnsupportedError, UsageError
+from shipway.errors import DataMismatchError, SourceUnsupportedError, UsageError
 from shipway.evaluation.data import Dataset, load_dataset
 from shipway.evaluation.inferring import infer_inputs
 from shipway.sources.base import Description, Hints, Limits, Source, SourceFormat
-from shipway.types import TensorSpec
+from shipway.types import Signature, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Subject:
     description: Description
     inputs: tuple[TensorSpec, ...]
     dataset: Dataset | None
+    has_rows: bool = True
+    """False for a model that is asked whole requests (`Signature.has_rows`)."""
     python: Path | None = None
     """The interpreter that frameworks run in, also for files that were converted."""
     limits: Limits | None = None
@@ -60,19 +62,46 @@ def read_subject(
     if inputs is None:
         learned = source.learn_signature(observer.doing)
         inputs, outputs = learned.inputs, learned.outputs
-    _require_rows(source.path, inputs, outputs or ())
-    dataset = None if data is None else load_dataset(data, inputs)
-    for note in () if dataset is None else dataset.notes:
-        observer.note(note)
-    return Subject(
+    _require_inputs(source.path, inputs, outputs or ())
+    subject = Subject(
         name=chosen,
         source=source,
         description=description,
         inputs=inputs,
-        dataset=dataset,
+        dataset=None,
+        has_rows=Signature(inputs, outputs or ()).has_rows,
         python=python,
         limits=limits,
     )
+    return subject if data is None else _with_data(subject, data, observer)
+
+
+def without_rows(subject: Subject, observer: Observer) -> Subject | None:
+    """The subject as one that is asked whole requests, where only its framework tells that outputs have no rows.
+
+    None for a model that has rows or whose outputs its file tells. Raises `DataMismatchError` for data in rows.
+    """
+    if not subject.has_rows or subject.description.signature is not None:
+        return None
+    if subject.source.learn_signature(observer.doing).has_rows:
+        return None
+    dataset = subject.dataset
+    if dataset is not None:
+        dataset = load_dataset(dataset.path, subject.inputs, has_rows=False)
+    return replace(subject, has_rows=False, dataset=dataset)
+
+
+def _with_data(subject: Subject, data: Path, observer: Observer) -> Subject:
+    try:
+        dataset = load_dataset(data, subject.inputs, has_rows=subject.has_rows)
+    except DataMismatchError:
+        found = without_rows(subject, observer)
+        if found is None:
+            raise
+        subject, dataset = found, load_dataset(data, found.inputs, has_rows=False)
+    for note in dataset.notes:
+        observer.note(note)
+    return replace(subject, dataset=dataset)
 
 
 def _told_inputs(
@@ -89,18 +118,14 @@ def _told_inputs(
     )
 
 
-def _require_rows(path: Path, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> None:
-    """All that is judged and served comes in rows along one first axis. Raises `SourceUnsupportedError`."""
-    sizes = {spec.shape[0] if isinstance(spec.shape[0], int) else "free" for spec in inputs if spec.shape}
-    if len(sizes) == 1 and all(spec.shape for spec in (*inputs, *outputs)):
+def _require_inputs(path: Path, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> None:
+    """A model that takes nothing has nothing to be judged on. Raises `SourceUnsupportedError`."""
+    if inputs:
         return
-    taken = ", ".join(f"{spec.name} {spec}" for spec in inputs) or "none"
     given = ", ".join(f"{spec.name} {spec}" for spec in outputs) or "not told"
     raise SourceUnsupportedError(
-        f"{path}: expected rows along the first axis of every input and output, and as many in each input; "
-        f"found the inputs: {taken}; the outputs: {given}.",
-        hint="Export the model so that the first axis of every input and output is the batch; what does not "
-        "change from request to request belongs into the model as a constant.",
+        f"{path}: expected a model that takes at least one input; found the inputs: none; the outputs: {given}.",
+        hint="Export the model with what changes from request to request as an input.",
     )
 
 

@@ -6,12 +6,13 @@ numpy only; the file is an `.npz` that is never pickled (strings are stored as b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shipway.bundle.closeness import output_scale, row_errors
 from shipway.bundle.evidence import Json, Result, Verdict
@@ -35,13 +36,15 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Golden:
-    """Inputs and the source's outputs, `[count, ...]` each, by name."""
+    """Inputs and the source's outputs, `[count, ...]` each, by name: rows, or whole requests."""
 
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
     tolerances: Mapping[str, Tolerance]
     origin: str
     """`"data"` (the user's own rows) or `"generated"`."""
+    has_rows: bool = True
+    """False: a sample is a request of a model without rows, asked by itself; arrays are `[count, *shape]`."""
 
     @property
     def count(self) -> int:
@@ -55,7 +58,37 @@ class Golden:
             outputs={name: array[rows] for name, array in self.outputs.items()},
             tolerances=self.tolerances,
             origin=self.origin,
+            has_rows=self.has_rows,
         )
+
+    def request(self, sample: int) -> dict[str, Array]:
+        """The inputs of one sample as the model takes them: one row, or the request itself."""
+        at = slice(sample, sample + 1) if self.has_rows else (sample, ...)
+        return {name: array[at] for name, array in self.inputs.items()}
+
+    def plain_samples(self) -> NDArray[np.intp]:
+        """The samples that the model answers with numbers throughout, neither NaN nor infinity; may be none."""
+        plain = np.ones(self.count, dtype=bool)
+        for array in self.outputs.values():
+            if array.dtype.kind == "f":
+                plain &= np.isfinite(array).reshape(self.count, -1).all(axis=1)
+        return np.flatnonzero(plain)
+
+
+def stack_answers(answers: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """The answers to requests, `[requests, *shape]` by output.
+
+    An output that an answer lacks is left out, and one whose answers differ in shape is empty: neither is judged
+    right.
+    """
+    names = [name for name in answers[0] if all(name in answer for answer in answers)]
+    return {name: _stack([answer[name] for answer in answers]) for name in names}
+
+
+def _stack(arrays: Sequence[Array]) -> Array:
+    if len({array.shape for array in arrays}) > 1:
+        return np.empty(0, dtype=arrays[0].dtype)
+    return np.stack(arrays)
 
 
 def judge_golden(golden: Golden, found: Mapping[str, Array], *, subject: str) -> Verdict:
@@ -114,7 +147,9 @@ def write_golden(path: Path, golden: Golden) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def read_golden(path: Path, *, tolerances: Mapping[str, Tolerance], origin: str) -> Golden:
+def read_golden(
+    path: Path, *, tolerances: Mapping[str, Tolerance], origin: str, has_rows: bool = True
+) -> Golden:
     """Reads what `write_golden` wrote. Raises `BundleFormatError` on anything else."""
     sides: dict[str, dict[str, Array]] = {"input": {}, "output": {}}
     try:
@@ -134,7 +169,13 @@ def read_golden(path: Path, *, tolerances: Mapping[str, Tolerance], origin: str)
         raise BundleFormatError(
             f"{path.name} needs inputs and outputs with one number of rows; found {counts}."
         )
-    return Golden(inputs=sides["input"], outputs=sides["output"], tolerances=tolerances, origin=origin)
+    return Golden(
+        inputs=sides["input"],
+        outputs=sides["output"],
+        tolerances=tolerances,
+        origin=origin,
+        has_rows=has_rows,
+    )
 
 
 def _encode(key: str, array: Array) -> dict[str, Array]:

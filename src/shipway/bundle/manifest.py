@@ -17,6 +17,7 @@ from shipway.errors import BundleFormatError, BundleVersionError
 from shipway.types import Dim, DType, Signature, TensorSpec
 
 FORMAT_VERSION = 1
+_REQUEST = "request"
 T = TypeVar("T")
 
 
@@ -61,6 +62,8 @@ class SamplesEntry:
     rows: int
     origin: str
     tolerances: Mapping[str, Tolerance]
+    has_rows: bool = True
+    """False: each sample is a whole request."""
     unknown: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
@@ -71,6 +74,7 @@ class SamplesEntry:
             "rows": self.rows,
             "origin": self.origin,
             "tolerances": {name: tolerance.to_json() for name, tolerance in self.tolerances.items()},
+            **({} if self.has_rows else {"unit": _REQUEST}),
         }
 
 
@@ -199,8 +203,17 @@ def _samples_from_json(value: Mapping[str, Json]) -> SamplesEntry:
         rows=fields.take("rows", int),
         origin=fields.take("origin", str),
         tolerances={name: _tolerance_from_json(item) for name, item in tolerances.items()},
+        has_rows=_has_rows(fields.take_or_none("unit", str)),
         unknown=fields.rest(),
     )
+
+
+def _has_rows(unit: str | None) -> bool:
+    if unit not in (None, _REQUEST):
+        raise BundleFormatError(
+            f"bundle.json: a sample's unit is {_REQUEST!r}, or not said for a row; found {unit!r}."
+        )
+    return unit is None
 
 
 def _tolerance_from_json(value: Mapping[str, Json]) -> Tolerance:

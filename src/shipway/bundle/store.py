@@ -62,7 +62,12 @@ class Bundle:
         if not self.manifest.samples:
             return None
         entry = self.manifest.samples[0]
-        return read_golden(self.path / entry.file.path, tolerances=entry.tolerances, origin=entry.origin)
+        return read_golden(
+            self.path / entry.file.path,
+            tolerances=entry.tolerances,
+            origin=entry.origin,
+            has_rows=entry.has_rows,
+        )
 
     def golden(self) -> Golden | None:
         """The golden samples, or None where the bundle holds none."""
@@ -216,6 +221,7 @@ class BundleWriter:
             rows=golden.count,
             origin=golden.origin,
             tolerances=golden.tolerances,
+            has_rows=golden.has_rows,
         )
 
     def _write_evidence(self, evidence: Evidence) -> FileEntry:

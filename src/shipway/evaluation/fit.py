@@ -1,6 +1,7 @@
 """Whether arrays fit a model's inputs, and what the user changes when they do not.
 
-The rules: the rows lie along axis 0; every other axis is as the model has it; a change of width that loses
+The rules: the rows lie along axis 0 (or whole requests, for a model without rows: then all axes of the model
+follow); every other axis is as the model has it; a change of width that loses
 nothing more than rounding is made and noted; a change of kind (whole numbers to floats) is refused, because
 it hides a scaling that was forgotten.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,28 +20,39 @@ from shipway.types import Array, Dim, DType, TensorSpec
 ROWS_PER_BLOCK = 4096
 """Rows that are scanned at a time, so that a scan needs little memory beside the data."""
 
+Unit = Literal["row", "request"]
+"""What axis 0 of the data counts."""
 
-def check_shape(array_shape: tuple[int, ...], spec: TensorSpec, *, called: str) -> None:
+
+def dims_of(spec: TensorSpec, unit: Unit) -> tuple[Dim, ...]:
+    """The shape of one row or of one request."""
+    return spec.shape[1:] if unit == "row" else spec.shape
+
+
+def check_shape(array_shape: tuple[int, ...], spec: TensorSpec, *, called: str, unit: Unit = "row") -> None:
     """Raises `DataMismatchError`, with the line that would mend it, unless rows of this shape fit `spec`.
 
-    `called` is the array's name in the file. The first axis holds the rows, whatever its size in the model.
+    `called` is the array's name in the file. The first axis holds the rows, whatever its size in the model; or
+    the requests, whose shape is the model's own.
     """
-    expected = spec.shape[1:]
+    expected = dims_of(spec, unit)
     if array_shape and _fits(array_shape[1:], expected):
         return
     found = f"[{', '.join(str(size) for size in array_shape)}]"
     row = ", ".join(str(dim) for dim in expected)
     raise DataMismatchError(
-        f"Array {called!r} has shape {found}; input {spec.name!r} of the model takes rows of shape [{row}].",
-        hint=_mend_shape(array_shape, expected, called),
+        f"Array {called!r} has shape {found}; input {spec.name!r} of the model takes {unit}s of shape [{row}].",
+        hint=_mend_shape(array_shape, expected, called, unit),
     )
 
 
-def check_free_dimensions(shapes: Mapping[str, tuple[int, ...]], specs: tuple[TensorSpec, ...]) -> None:
+def check_free_dimensions(
+    shapes: Mapping[str, tuple[int, ...]], specs: tuple[TensorSpec, ...], *, unit: Unit = "row"
+) -> None:
     """Raises `DataMismatchError` where inputs share a named free dimension and the data's sizes differ."""
     sizes: dict[str, tuple[int, str]] = {}
     for spec in specs:
-        for dim, size in zip(spec.shape[1:], shapes[spec.name][1:], strict=True):
+        for dim, size in zip(dims_of(spec, unit), shapes[spec.name][1:], strict=True):
             if not isinstance(dim, str):
                 continue
             first_size, first_name = sizes.setdefault(dim, (size, spec.name))
@@ -48,11 +60,13 @@ def check_free_dimensions(shapes: Mapping[str, tuple[int, ...]], specs: tuple[Te
                 raise DataMismatchError(
                     f"Inputs {first_name!r} and {spec.name!r} share the free dimension {dim!r}; "
                     f"the data has {first_size} in one and {size} in the other.",
-                    hint="Pad or cut the rows of both arrays to one size.",
+                    hint=f"Pad or cut the {unit}s of both arrays to one size.",
                 )
 
 
-def fit_values(array: Array, spec: TensorSpec, *, called: str) -> tuple[Array, str | None]:
+def fit_values(
+    array: Array, spec: TensorSpec, *, called: str, unit: Unit = "row"
+) -> tuple[Array, str | None]:
     """The array in the input's dtype, and a note where its width was changed.
 
     Raises `DataMismatchError` on a dtype of another kind or values that the input's dtype cannot hold, and
@@ -69,7 +83,7 @@ def fit_values(array: Array, spec: TensorSpec, *, called: str) -> tuple[Array, s
     if array.dtype != wanted and not same_kind:
         raise _kind_mismatch(array, spec, called)
     if spec.dtype.is_float:
-        _refuse_special_values(array, called)
+        _refuse_special_values(array, called, unit)
     if array.dtype == wanted:
         return array, None
     if spec.dtype.is_integer:
@@ -93,7 +107,7 @@ def _fits(sizes: tuple[int, ...], dims: tuple[Dim, ...]) -> bool:
     )
 
 
-def _mend_shape(shape: tuple[int, ...], expected: tuple[Dim, ...], called: str) -> str:
+def _mend_shape(shape: tuple[int, ...], expected: tuple[Dim, ...], called: str, unit: Unit) -> str:
     """The line that makes the array fit, or what to check where no reordering would."""
     row = shape[1:]
     for axis in range(len(expected)):
@@ -108,7 +122,7 @@ def _mend_shape(shape: tuple[int, ...], expected: tuple[Dim, ...], called: str) 
                 move = f"numpy.moveaxis({called}, {source % len(row) + 1}, {target % len(row) + 1})"
                 return f"The array's channels look to be {words}: use {move}."
     if _fits(shape, expected):
-        return f"The axis of the rows is missing: for one row use {called}[None]."
+        return f"The axis of the {unit}s is missing: for one {unit} use {called}[None]."
     ones = [axis for axis, size in enumerate(row) if size == 1]
     for extra in [*([axis] for axis in reversed(ones)), ones]:
         if _fits(tuple(size for axis, size in enumerate(row) if axis not in extra), expected):
@@ -117,10 +131,10 @@ def _mend_shape(shape: tuple[int, ...], expected: tuple[Dim, ...], called: str) 
     fixed = [dim for dim in expected if isinstance(dim, int)]
     if len(fixed) == len(expected) and row and math.prod(row) == math.prod(fixed):
         return (
-            f"Each row has as many values as the model takes: use "
+            f"Each {unit} has as many values as the model takes: use "
             f"{called}.reshape({', '.join(str(size) for size in (-1, *fixed))}), if the order is the same."
         )
-    return "Prepare the rows as for training: the same sizes, the same order of axes."
+    return f"Prepare the {unit}s as for training: the same sizes, the same order of axes."
 
 
 def _kind_mismatch(array: Array, spec: TensorSpec, called: str) -> DataMismatchError:
@@ -154,7 +168,7 @@ def _kind_mismatch(array: Array, spec: TensorSpec, called: str) -> DataMismatchE
     return DataMismatchError(message, hint=f"Use {line}, if that is what the model was trained on.")
 
 
-def _refuse_special_values(array: Array, called: str) -> None:
+def _refuse_special_values(array: Array, called: str, unit: Unit) -> None:
     rows: list[int] = []
     nan = infinite = 0
     for start in range(0, len(array), ROWS_PER_BLOCK):
@@ -171,8 +185,8 @@ def _refuse_special_values(array: Array, called: str) -> None:
         shown = ", ".join(str(row) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
         raise DataValueError(
             f"Array {called!r} holds {nan} NaN and {infinite} infinite values, in {len(rows)} of "
-            f"{len(array)} rows (rows {shown}).",
-            hint=f"Fill them in as for training, or drop the rows: keep = numpy.isfinite({called})"
+            f"{len(array)} {unit}s ({unit}s {shown}).",
+            hint=f"Fill them in as for training, or drop the {unit}s: keep = numpy.isfinite({called})"
             f".reshape(len({called}), -1).all(axis=1); {called} = {called}[keep].",
         )
 

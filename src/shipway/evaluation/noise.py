@@ -16,6 +16,7 @@ from shipway.bundle.closeness import output_scale, row_errors
 from shipway.bundle.golden import Tolerance
 from shipway.evaluation.probes import is_typical
 from shipway.sources.base import Reference
+from shipway.sources.workers.loaded import is_request
 from shipway.types import Array
 
 FACTOR = 16.0
@@ -82,11 +83,10 @@ def measure_noise(reference: Reference) -> Noise:
     names = list(dict.fromkeys(name for case in reference.outputs.values() for name in case))
     outputs = {name: _measure_output(name, reference) for name in names}
     if reference.precise:
-        rows = sum(_row_count(case) for case in reference.precise.values())
-        words = f"the source against itself in float64, {rows} rows"
+        words = f"the source against itself in float64, {_size(reference.precise)}"
     elif reference.repeated:
-        rows = sum(_row_count(case) for case in reference.repeated.values())
-        words = f"the source against itself with the rows divided otherwise, {rows} rows; no float64 answer"
+        how = "asked again" if any(map(is_request, reference.repeated)) else "with the rows divided otherwise"
+        words = f"the source against itself {how}, {_size(reference.repeated)}; no float64 answer"
     else:
         words = "assumed from the dtype; the source gave one answer only"
     return Noise(outputs=outputs, described=words)
@@ -158,18 +158,26 @@ def _unsettled(name: str, reference: Reference) -> dict[str, NDArray[np.bool_]]:
             pair = _paired(first, outputs.get(name))
             if first is None or pair is None:
                 continue
-            rows = found.setdefault(case, np.zeros(len(first), dtype=bool))
+            rows = found.setdefault(case, np.zeros(len(np.atleast_1d(first)), dtype=bool))
             differs = (pair[0] != pair[1]).reshape(len(pair[0]), -1).any(axis=1)
             rows[: len(differs)] |= differs
     return found
 
 
 def _paired(first: Array | None, second: Array | None) -> tuple[Array, Array] | None:
-    """The rows that both answers have, or None where their shapes do not belong together."""
-    if first is None or second is None or not first.ndim or first.shape[1:] != second.shape[1:]:
+    """The rows that both answers have (a scalar is one), or None where their shapes do not belong together."""
+    if first is None or second is None or first.ndim != second.ndim or first.shape[1:] != second.shape[1:]:
         return None
+    first, second = np.atleast_1d(first), np.atleast_1d(second)
     rows = min(len(first), len(second))
     return (first[:rows], second[:rows]) if rows else None
+
+
+def _size(answers: Mapping[str, Mapping[str, Array]]) -> str:
+    """In words: `24 rows`, `3 requests`."""
+    if any(map(is_request, answers)):
+        return f"{len(answers)} request{'s' if len(answers) > 1 else ''}"
+    return f"{sum(_row_count(case) for case in answers.values())} rows"
 
 
 def _row_count(outputs: Mapping[str, Array]) -> int:

@@ -18,13 +18,14 @@ from shipway.bundle.golden import Tolerance
 from shipway.evaluation.causes import likely_cause, swapped_outputs
 from shipway.evaluation.noise import FACTOR, Noise, OutputNoise
 from shipway.evaluation.probes import is_typical
+from shipway.sources.workers.loaded import is_request
 from shipway.types import Array
 
 NUMERIC_PARITY = "numeric-parity"
 ANSWER_PARITY = "answer-parity"
 
 CaseOutputs = Mapping[str, Mapping[str, Array]]
-"""Case name → output name → `[rows, ...]`."""
+"""Case name → output name → `[rows, ...]`, or the answer to one request, of any shape."""
 
 
 @dataclass
@@ -85,7 +86,7 @@ def numeric_parity(
     nothing it answers is finite. Else PASS. A figure that is not finite is None.
     """
     figures: dict[str, Json] = {
-        "rows": sum(_rows(case) for case in reference_outputs.values()),
+        **_count(reference_outputs),
         "cases": list(reference_outputs),
         "inputs": inputs,
         "noise": noise.described,
@@ -234,7 +235,10 @@ def _swapped(reference: CaseOutputs, found: CaseOutputs, noise: Noise) -> str | 
     case = next(iter(reference))
 
     def fits(name: str, array: Array) -> bool:
-        errors = row_errors(_text(array), _text(reference[case][name]), scale=noise.outputs[name].scale)
+        expected = reference[case][name]
+        if (array.dtype.kind in "OSU") != (expected.dtype.kind in "OSU"):
+            return False  # text is no number's like
+        errors = row_errors(_text(array), _text(expected), scale=noise.outputs[name].scale)
         return bool(errors.size and errors.max() <= noise.outputs[name].budget_of(case))
 
     return swapped_outputs(found.get(case, {}), reference[case], fits)
@@ -255,11 +259,12 @@ def _any_finite(reference: CaseOutputs) -> bool:
 def _any_varies(reference: CaseOutputs, noise: Noise) -> bool:
     """Whether any output's rows differ by more than noise does, within a case or between cases."""
     first_rows: dict[tuple[str, tuple[int, ...]], Array] = {}
-    for outputs in reference.values():
+    for case, outputs in reference.items():
         for name, array in outputs.items():
-            if array.ndim == 0 or not array.size:
+            if not array.size:
                 continue
-            rows, output = _text(array), noise.outputs[name]
+            # What stands along the first axis of an answer to a whole request need not be rows.
+            rows, output = _text(array[None] if is_request(case) else array), noise.outputs[name]
             first = first_rows.setdefault((name, rows.shape[1:]), rows[:1])
             errors = row_errors(np.broadcast_to(first, rows.shape), rows, scale=output.scale)
             if (errors > output.budget_of("")).any():
@@ -275,6 +280,12 @@ def _text(array: Array) -> Array:
     text = np.empty(len(flat), dtype=object)
     text[:] = flat
     return text.reshape(array.shape)
+
+
+def _count(reference: CaseOutputs) -> dict[str, Json]:
+    if any(map(is_request, reference)):
+        return {"requests": len(reference)}
+    return {"rows": sum(_rows(case) for case in reference.values())}
 
 
 def _rows_of(array: Array) -> int:

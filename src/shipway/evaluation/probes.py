@@ -14,6 +14,7 @@ import numpy as np
 
 from shipway.evaluation.data import Dataset
 from shipway.evaluation.values import EDGE_KINDS, Spread, spread_of_data, spread_of_spec
+from shipway.sources.workers.loaded import REQUEST
 from shipway.types import Array, TensorSpec
 
 ROWS = 256
@@ -30,6 +31,8 @@ DEFAULT_SIZE = 16
 DEFAULT_IMAGE_SIZE = 64
 """Free dimensions of inputs of rank 4 and more, without data to tell: nets pool such inputs several times."""
 
+_OTHER_SIZES = ("short", "long", "uneven")
+
 
 @dataclass(frozen=True)
 class Cases:
@@ -37,7 +40,8 @@ class Cases:
 
     inputs: dict[str, dict[str, Array]]
     """Case name → input name → `[rows, ...]`. Names: `real`, `generated`, `edge`, `batch-1` …, `short`,
-    `long`; for a model with a fixed number of rows `real-001`, `real-002` …, one per run."""
+    `long`; for a model with a fixed number of rows `real-001`, `real-002` …, one per run. For a model without
+    rows each is one request, `[...]` as the model takes it: `request-real-001`, `request-edge-001` …"""
     main: str
     """The case with the rows to look at first: real ones where there are."""
     described: str
@@ -46,28 +50,32 @@ class Cases:
 
     @property
     def optional(self) -> frozenset[str]:
-        """Cases that may be dropped where the source itself refuses them (`short`, `long`)."""
-        return frozenset(name for name in self.inputs if kind_of(name) in ("short", "long"))
+        """Cases that may be dropped where the source itself refuses them: sizes that nobody asked for."""
+        return frozenset(name for name in self.inputs if kind_of(name) in _OTHER_SIZES)
+
+    def main_like(self, tensors: Mapping[str, Mapping[str, Array]]) -> list[Mapping[str, Array]]:
+        """Of tensors by case and name (inputs, or answers to them), those of `main` and its like, in order."""
+        return [found for case, found in tensors.items() if kind_of(case) == kind_of(self.main)]
 
     def main_rows(self, tensors: Mapping[str, Mapping[str, Array]]) -> dict[str, Array]:
-        """Of tensors by case and name (inputs, or answers to them), the rows of `main` and its like, joined.
+        """The rows of `main_like`, joined; for a model that has rows.
 
         With a fixed number of rows each run is a case of its own: `real-001`, `real-002` …
         """
-        alike = [found for case, found in tensors.items() if kind_of(case) == kind_of(self.main)]
+        alike = self.main_like(tensors)
         if len(alike) == 1:
             return dict(alike[0])
         return {name: np.concatenate([found[name] for found in alike]) for name in alike[0]}
 
 
 def kind_of(case: str) -> str:
-    """The kind of a case by its name: `real`, `generated`, `edge`, `batch`, `short`, `long`."""
-    return case.partition("-")[0]
+    """The kind of a case by its name: `real`, `generated`, `edge`, `batch`, `short`, `long`, `uneven`."""
+    return case.removeprefix(REQUEST).partition("-")[0]
 
 
 def is_typical(case: str) -> bool:
     """True for rows as the model sees them in use, False for edges and unusual sizes."""
-    return kind_of(case) not in ("edge", "short", "long")
+    return kind_of(case) not in ("edge", *_OTHER_SIZES)
 
 
 def make_cases(
@@ -77,7 +85,7 @@ def make_cases(
     seed: int = 0,
     value_ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> Cases:
-    """Cases for a model with these inputs, equal for equal arguments.
+    """Cases for a model that has rows (`Signature.has_rows`) with these inputs, equal for equal arguments.
 
     `dataset` fits the inputs (`load_dataset`); `value_ranges` gives inclusive ranges by input name and serves
     only without data. Up to 256 rows a case and 160 MB; where the model's first axis is fixed, each case has
@@ -108,7 +116,7 @@ def make_cases(
     else:
         cases = {}
         for kind, rows in (("real", real), ("generated", made), ("edge", edge)):
-            cases.update(_runs(kind, rows, fixed, inputs))
+            cases.update(_runs(kind, rows, fixed))
     words = _describe(_rows(real), _rows(made), _rows(edge), cases, fixed, value_ranges if not real else None)
     return Cases(inputs=cases, main=next(iter(cases)), described=words, has_data=bool(real))
 
@@ -183,25 +191,16 @@ def _resize(array: Array, axis: int, case: str, *, image: bool) -> Array:
 
 
 def _fixed_rows(inputs: tuple[TensorSpec, ...]) -> int | None:
-    """How many rows a run takes where the model says so: its fixed first axis, or 1 for an input without axes."""
-    sizes = [spec.shape[0] if spec.shape else 1 for spec in inputs]
-    return next((size for size in sizes if isinstance(size, int)), None)
+    """How many rows a run takes where the model says so: its fixed first axis."""
+    return next((spec.shape[0] for spec in inputs if isinstance(spec.shape[0], int)), None)
 
 
-def _runs(
-    kind: str, rows: dict[str, Array], size: int, inputs: tuple[TensorSpec, ...]
-) -> Iterator[tuple[str, dict[str, Array]]]:
+def _runs(kind: str, rows: dict[str, Array], size: int) -> Iterator[tuple[str, dict[str, Array]]]:
     """Pieces of exactly `size` rows; the last is filled up with its last row."""
     count = _rows(rows)
     for number, start in enumerate(range(0, count, max(1, size)), start=1):
         chosen = np.minimum(np.arange(start, start + size), count - 1)
-        yield (
-            f"{kind}-{number:03}",
-            {
-                spec.name: rows[spec.name][chosen] if spec.shape else np.asarray(rows[spec.name][start])
-                for spec in inputs
-            },
-        )
+        yield f"{kind}-{number:03}", {name: array[chosen] for name, array in rows.items()}
 
 
 def _rows(arrays: Mapping[str, Array]) -> int:

@@ -1,17 +1,18 @@
 """Ready means proven here: a version answers its golden samples on this machine before it answers anyone else.
 
-Alone and in a batch, through the same check, queue, batcher and session that requests go through.
+Alone and in a batch, through the same check, queue, batcher and session that requests go through. A model without
+rows is never batched: its golden requests are asked alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from shipway.bundle.evidence import Result
-from shipway.bundle.golden import Golden, judge_golden
+from shipway.bundle.golden import Golden, judge_golden, stack_answers
 from shipway.errors import ShipwayError
 from shipway.server.batching import Outcome
 from shipway.server.model import ServedModel
@@ -58,11 +59,7 @@ async def _golden_problem(model: ServedModel) -> str | None:
     if golden is None:
         return "its bundle holds no golden samples, so nothing shows that it answers as trained"
     step = rows_per_request(model.card.signature)
-    alone = min(ALONE * step, golden.count)
-    for subject, sample, at_once in (
-        ("alone", golden.take(slice(0, alone)), False),
-        ("in a batch", golden, True),
-    ):
+    for subject, sample, at_once in _proofs(golden, step):
         try:
             answers = await _ask(model, sample, step, at_once=at_once)
         except ShipwayError as error:
@@ -71,6 +68,14 @@ async def _golden_problem(model: ServedModel) -> str | None:
         if verdict.result is not Result.PASS:
             return f"golden samples {subject}: {verdict.reason}"
     return None
+
+
+def _proofs(golden: Golden, step: int) -> tuple[tuple[str, Golden, bool], ...]:
+    """How it is asked, which samples, and whether all of them at once."""
+    if not golden.has_rows:
+        return (("alone", golden, False),)
+    alone = min(ALONE * step, golden.count)
+    return (("alone", golden.take(slice(0, alone)), False), ("in a batch", golden, True))
 
 
 def rows_per_request(signature: Signature) -> int:
@@ -84,18 +89,27 @@ async def _ask(model: ServedModel, golden: Golden, step: int, *, at_once: bool) 
     """The served answers to all samples, `step` rows a request. Raises what a request would get."""
     loop = asyncio.get_running_loop()
     waiting: list[asyncio.Future[Mapping[str, Array]]] = []
-    for start in range(0, golden.count, step):
+    for request in _requests(golden, step):
         answer: asyncio.Future[Mapping[str, Array]] = loop.create_future()
-        request = {name: _rows(array, start, step) for name, array in golden.inputs.items()}
         model.submit(request, _setter(answer))
         waiting.append(answer)
         if not at_once:
             await asyncio.wait([answer])
     answers = await asyncio.gather(*waiting)
+    if not golden.has_rows:
+        return {name: _as_stored(array) for name, array in stack_answers(answers).items()}
     return {
         name: _as_stored(np.concatenate([answer[name] for answer in answers])[: golden.count])
         for name in golden.outputs
     }
+
+
+def _requests(golden: Golden, step: int) -> Iterator[dict[str, Array]]:
+    if not golden.has_rows:
+        yield from (golden.request(sample) for sample in range(golden.count))
+        return
+    for start in range(0, golden.count, step):
+        yield {name: _rows(array, start, step) for name, array in golden.inputs.items()}
 
 
 def _rows(array: Array, start: int, step: int) -> Array:

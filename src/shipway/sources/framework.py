@@ -30,6 +30,7 @@ from shipway.sources.child import WORKERS, Outcome, Scratch, Task, run
 from shipway.sources.routes import Way, find_ways
 from shipway.sources.tensor_files import load_tensors, save_tensors
 from shipway.sources.workers.edge import Edge
+from shipway.sources.workers.loaded import is_request
 from shipway.types import DType, Signature, Tensors, TensorSpec
 
 _WORKER: Final = WORKERS / "worker.py"
@@ -175,8 +176,7 @@ class FrameworkSource:
             }
             tasks = [self._task("reference", cases=files, out=str(folder), thorough=thorough)]
             if early is not None:
-                few = {name: array[:2] for name, array in next(iter(cases.values())).items()}
-                tasks.append(self._export(early, exports[early.name], few))
+                tasks.append(self._export(early, exports[early.name], _examples(cases)))
             outcomes = self._run(tasks, folder, progress, extra=self.extra)
             answer = outcomes[0].unwrap()
             for name, out in exports.items():
@@ -258,6 +258,12 @@ class FrameworkSource:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _examples(cases: Mapping[str, Tensors]) -> Tensors:
+    """For exporters that trace: two rows of the first case, or its one request whole."""
+    case, inputs = next(iter(cases.items()))
+    return inputs if is_request(case) else {name: array[:2] for name, array in inputs.items()}
 
 
 def _layer(told: Mapping[str, Any]) -> LayerAnswer:

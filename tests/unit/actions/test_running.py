@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shipway.actions.running import explain_answer, join_rows, run_cases, run_rows
+from shipway.actions.running import explain_answer, join_rows, run_cases, run_requests, run_rows
 from shipway.types import Array, DType, Signature, Tensors, TensorSpec
 
 
@@ -102,3 +102,26 @@ def test_answers_that_differ_in_form_join_to_nothing_that_passes() -> None:
 def test_what_is_wrong_with_an_answer(answer: dict[str, Array], says: str | None) -> None:
     found = explain_answer(answer, signature("batch"), rows=3)
     assert found is None if says is None else says in (found or "")
+
+
+def test_requests_are_run_whole_one_by_one() -> None:
+    asked: list[dict[str, tuple[int, ...]]] = []
+
+    def run(given: Tensors) -> dict[str, Array]:
+        asked.append({name: array.shape for name, array in given.items()})
+        return {"y": given["x"] * given["t"], "m": np.asarray(given["x"].mean())}
+
+    given = {"x": np.arange(12, dtype=np.float32).reshape(2, 3, 2), "t": np.float32([1, 2])}
+    found = run_requests(run, given)
+    assert asked == [{"x": (3, 2), "t": ()}] * 2
+    np.testing.assert_array_equal(found["y"], given["x"] * given["t"][:, None, None])
+    assert found["m"].tolist() == [2.5, 8.5]
+    case = {"x": given["x"][0], "t": np.array(1, np.float32)}
+    run_cases(run, signature("batch"), {"request-real-001": case})
+    assert asked[-1] == {"x": (3, 2), "t": ()}
+
+
+def test_an_answer_to_a_request_needs_no_rows() -> None:
+    form = Signature((), (TensorSpec("m", DType.FP32, ()),))
+    assert explain_answer({"m": np.zeros((), np.float32)}, form, rows=None) is None
+    assert "1 dimensions" in (explain_answer({"m": np.zeros(1, np.float32)}, form, rows=None) or "")

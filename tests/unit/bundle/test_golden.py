@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from shipway.bundle.evidence import Result
-from shipway.bundle.golden import Golden, Tolerance, judge_golden, read_golden, write_golden
+from shipway.bundle.golden import (
+    Golden,
+    Tolerance,
+    judge_golden,
+    read_golden,
+    stack_answers,
+    write_golden,
+)
 from shipway.errors import BundleFormatError
 
 
@@ -106,3 +113,53 @@ def test_an_output_without_tolerance_must_be_equal() -> None:
     y = samples.outputs["y"]
     assert judge(samples, y=y.copy())[0] is Result.PASS
     assert judge(samples, y=np.nextafter(y, 2, dtype=np.float32))[0] is Result.FAIL
+
+
+def requests() -> Golden:
+    """Three requests: a batch of two beside a scalar of each kind, answered with rows and a scalar."""
+    text = np.array(["a", "", "ü"], dtype=object)
+    return Golden(
+        inputs={"x": np.arange(12, dtype=np.float32).reshape(3, 2, 2), "t": np.float64([1, 2, 3]), "s": text},
+        outputs={"y": np.ones((3, 2), np.float16), "m": np.float64([1, np.nan, 3])},
+        tolerances={"y": Tolerance(1.0, 1e-3), "m": Tolerance(1.0, 1e-6)},
+        origin="data",
+        has_rows=False,
+    )
+
+
+def test_a_sample_is_asked_as_one_row_or_as_the_request_that_it_is() -> None:
+    assert golden().request(2)["x"].tolist() == [[2]]
+    asked = requests().request(2)
+    assert {name: (array.shape, array.dtype.kind) for name, array in asked.items()} == {
+        "x": ((2, 2), "f"), "t": ((), "f"), "s": ((), "O")
+    }  # fmt: skip
+    assert asked["s"].item() == "ü"
+    assert requests().take(slice(0, 2)).has_rows is False
+
+
+def test_requests_survive_the_file(tmp_path: Path) -> None:
+    write_golden(tmp_path / "g.npz", requests())
+    back = read_golden(tmp_path / "g.npz", tolerances={}, origin="data", has_rows=False)
+    assert back.request(0)["s"].item() == b"a"
+    assert back.request(1)["t"] == 2
+    assert back.request(1)["t"].dtype == np.float64
+
+
+def test_samples_with_plain_numbers_are_told_from_the_others() -> None:
+    assert requests().plain_samples().tolist() == [0, 2]
+    assert golden(y=np.array([[np.inf], [1], [2]])).plain_samples().tolist() == [1, 2]
+    assert golden(y=np.array([["a"], ["b"]], dtype=object)).plain_samples().tolist() == [0, 1]
+
+
+def test_answers_to_requests_are_stacked_and_those_that_differ_in_form_judged_wrong() -> None:
+    one, other = (
+        {"y": np.ones((2,), "f2"), "m": np.array(1.0)},
+        {"y": np.ones((3,), "f2"), "m": np.array(3.0)},
+    )
+    assert stack_answers([one, one, one])["y"].shape == (3, 2)
+    stacked = stack_answers([one, {**one, "m": np.array(np.nan)}, {**one, "m": np.array(3.0)}])
+    assert judge(requests(), **stacked)[0] is Result.PASS
+    assert "has shape [0]" in judge(requests(), **stack_answers([one, other, one]))[1]
+    assert "'m' is missing" in judge(requests(), **stack_answers([one, {"y": one["y"]}, one]))[1]
+    wrong = stack_answers([one, {**one, "m": np.array(np.nan)}, {**one, "m": np.array(3.1)}])
+    assert "sample 2" in judge(requests(), **wrong)[1]

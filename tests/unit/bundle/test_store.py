@@ -29,13 +29,16 @@ SIGNATURE = Signature(
 )
 
 
-def make_bundle(target: Path, weights: bytes = b"weights" * 100, *, name: str = "m") -> Bundle:
+def make_bundle(
+    target: Path, weights: bytes = b"weights" * 100, *, name: str = "m", has_rows: bool = True
+) -> Bundle:
     rng = np.random.default_rng(0)
     golden = Golden(
         inputs={"x": rng.random((3, 4), dtype=np.float32)},
         outputs={"y": rng.random((3, 2), dtype=np.float32)},
         tolerances={"y": Tolerance(scale=1.0, budget=1e-5)},
         origin="data",
+        has_rows=has_rows,
     )
     with BundleWriter(target) as writer:
         folder = writer.variant_folder("onnx-fp32")
@@ -241,3 +244,25 @@ except DiskFullError as error:
 def test_a_bundle_is_told_from_a_folder(tmp_path: Path) -> None:
     assert is_bundle(make_bundle(tmp_path / "m.bundle").path)
     assert not is_bundle(tmp_path)
+
+
+def test_samples_that_are_requests_say_so_and_rows_are_written_as_ever(tmp_path: Path) -> None:
+    whole = make_bundle(tmp_path / "requests.bundle", has_rows=False)
+    assert json.loads((whole.path / "bundle.json").read_bytes())["samples"][0]["unit"] == "request"
+    golden = open_bundle(whole.path).golden()
+    assert golden is not None
+    assert not golden.has_rows
+    rows = make_bundle(tmp_path / "rows.bundle")
+    assert "unit" not in json.loads((rows.path / "bundle.json").read_bytes())["samples"][0]
+    assert open_bundle(rows.path).manifest.samples[0].has_rows
+
+
+def test_a_unit_of_samples_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "m.bundle", has_rows=False)
+
+    def change(found: dict) -> None:
+        found["samples"][0]["unit"] = "page"
+
+    rewrite_manifest(bundle, change)
+    with pytest.raises(BundleFormatError, match="'page'"):
+        open_bundle(bundle.path)

@@ -235,3 +235,68 @@ def test_targets_of_a_regression_do_not_keep_data_from_an_export(load):
     dataset = load(IMAGE, x=images(3, 8, 8, 1), y=np.array([0.5, 1.25, 3.0]))
     with pytest.raises(LabelError, match=r"not whole numbers: 0.5 at row 0, 1.25 at row 1"):
         dataset.require_labels()
+
+
+REQUEST = (TensorSpec("x", DType.FP32, ("n", 4)), TensorSpec("temperature", DType.FP32, ()))
+
+
+@pytest.fixture
+def load_requests(tmp_path):
+    def load(specs=REQUEST, **arrays):
+        np.savez(tmp_path / "data.npz", **arrays)
+        return load_dataset(tmp_path / "data.npz", specs, has_rows=False)
+
+    return load
+
+
+def test_requests_lie_along_an_axis_before_the_models_own(load_requests):
+    x, temperature = images(3, 5, 4), np.float32([1, 2, 3])
+    dataset = load_requests(x=x, temperature=temperature)
+    assert dataset.rows == 3
+    assert not dataset.has_rows
+    assert np.array_equal(dataset.inputs["x"], x)
+    assert dataset.inputs["temperature"].tolist() == [1, 2, 3]
+    assert not dataset.take(slice(1)).has_rows
+    with pytest.raises(DataMismatchError, match="takes whole requests"):
+        dataset.require_labels()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says", "hint"),
+    [
+        (
+            {"x": images(5, 4), "temperature": np.ones(5, "f4")},
+            r"takes requests of shape \[n, 4\]",
+            "x[None]",
+        ),
+        (
+            {"x": images(3, 5, 4), "temperature": np.float32(1)},
+            r"shape \[\]; .* of shape \[\]",
+            "temperature[None]",
+        ),
+        ({"x": images(3, 5, 4), "temperature": np.ones((3, 1), "f4")}, r"\[3, 1\]", "squeeze((1,))"),
+        (
+            {"x": images(3, 5, 4), "temperature": np.ones(4, "f4")},
+            "unequal numbers of requests",
+            "Every request",
+        ),
+        ({"x": images(3, 5, 4)}, r"temperature float32\[requests\]", "missing: temperature"),
+    ],
+)
+def test_requests_of_another_form_are_refused_with_what_mends_them(load_requests, arrays, says, hint):
+    with pytest.raises(DataMismatchError, match=says) as caught:
+        load_requests(**arrays)
+    assert hint in caught.value.hint
+
+
+def test_requests_with_nothing_in_them_or_no_number(load_requests):
+    with pytest.raises(DataEmptyError, match="no request"):
+        load_requests(x=images(0, 5, 4), temperature=np.ones(0, "f4"))
+    with pytest.raises(DataValueError, match=r"1 of 2 requests \(requests 1\)"):
+        load_requests(x=images(2, 5, 4), temperature=np.float32([1, np.nan]))
+
+
+def test_first_axes_of_one_name_are_equal_in_a_request(load_requests):
+    specs = (*REQUEST, TensorSpec("weight", DType.FP32, ("n",)))
+    with pytest.raises(DataMismatchError, match="share the free dimension 'n'"):
+        load_requests(specs, x=images(3, 5, 4), weight=images(3, 6), temperature=np.ones(3, "f4"))

@@ -97,3 +97,23 @@ def test_edge_rows_are_given_more_also_where_the_source_is_exact_on_them():
 def test_whole_numbers_have_no_budget():
     noise = measure({"real": {"label": np.arange(5)}})
     assert noise.tolerance("label").budget == 0
+
+
+def test_scalar_answers_to_requests_are_measured_too():
+    outputs = {f"request-real-00{n}": {"m": np.float32(n).reshape(())} for n in range(1, 9)}
+    again = {case: {"m": found["m"] * np.float32(1 + 1e-3)} for case, found in list(outputs.items())[:3]}
+    noise = measure(outputs, repeated=again)
+    assert noise.outputs["m"].floor == pytest.approx(1e-3, rel=0.3)
+    assert noise.outputs["m"].scale == 8
+    assert "asked again, 3 requests" in noise.described
+    precise = {"request-real-001": {"m": np.array(1.0)}}
+    assert "float64, 1 request" in measure(outputs, precise=precise).described
+
+
+def test_a_scalar_that_comes_out_otherwise_is_unsettled():
+    outputs = {"request-real-001": {"k": np.array(3)}, "request-real-002": {"k": np.array(4)}}
+    again = {"request-real-001": {"k": np.array(3)}, "request-real-002": {"k": np.array(5)}}
+    found = measure(outputs, repeated=again).outputs["k"].unsettled
+    assert {case: rows.tolist() for case, rows in found.items()} == {
+        "request-real-001": [False], "request-real-002": [True]
+    }  # fmt: skip

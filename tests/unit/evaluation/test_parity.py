@@ -243,3 +243,57 @@ def test_live_answers_that_are_all_alike_still_pass():
     same = {"y": np.full((3, 2), 0.5, np.float32)}
     verdict = answer_parity(same, same, tolerances={"y": Tolerance(1.0, 1e-5)}, subject="e")
     assert verdict.result is Result.PASS
+
+
+def requests(change=lambda mean: mean, *, count=6):
+    """A model with rows beside a mean over them, asked batches of several sizes."""
+    found = {}
+    for number in range(count):
+        y = np.random.default_rng(number).normal(size=(1 + number % 3, 4)).astype(np.float32)
+        mean = np.asarray(change(y.mean(dtype=np.float32)), np.float32)
+        found[f"request-generated-00{number}"] = {"y": y, "mean": mean}
+    return found
+
+
+def judge_requests(found, reference):
+    noise = measure_noise(Reference(signature=None, outputs=reference))
+    return numeric_parity(reference, found, noise=noise, subject="mean")
+
+
+@pytest.mark.parametrize(
+    ("change", "result", "words"),
+    [
+        (lambda mean: mean * np.float32(1 + 1e-6), Result.PASS, "is rounding"),
+        (lambda mean: mean * np.float32(1.01), Result.FAIL, "output 'mean' differs"),
+        (lambda mean: mean + np.float32(1e-3), Result.FAIL, "output 'mean' differs"),
+        (lambda mean: mean * np.float32(np.nan), Result.FAIL, "has NaN"),
+        (lambda mean: mean[None], Result.FAIL, "output 'mean' has shape [1]"),
+    ],
+)
+def test_scalars_beside_rows_are_judged_as_closely(change, result, words):
+    verdict = judge_requests(requests(change), requests())
+    assert verdict.result is result, verdict.reason
+    assert words in verdict.reason
+    assert verdict.figures["requests"] == 6
+    assert "rows" not in verdict.figures
+
+
+def test_requests_that_are_all_answered_alike_are_inconclusive():
+    """Rows inside of an answer may differ without any dependence on what was asked."""
+    table = np.arange(6, dtype=np.float32).reshape(3, 2)
+    found = {f"request-generated-00{n}": {"y": table, "n": np.array(2.0, np.float32)} for n in range(4)}
+    verdict = judge_requests(found, found)
+    assert verdict.result is Result.INCONCLUSIVE
+    assert "every row alike" in verdict.reason
+
+
+@pytest.mark.parametrize("shape", [(), (3, 1)])
+def test_text_beside_numbers_of_one_shape_is_judged_and_not_taken_for_swapped(shape):
+    """A text cannot be measured against a number; a wrong answer in one must not end in an error."""
+    reference = {"request-real-001": {"m": np.ones(shape, np.float64), "name": np.full(shape, b"a", object)}}
+    for wrong in ({"m": np.full(shape, 2.0)}, {"name": np.full(shape, b"b", object)}):
+        found = {"request-real-001": {**reference["request-real-001"], **wrong}}
+        verdict = judge_requests(found, reference)
+        assert verdict.result is Result.FAIL
+        assert f"output {next(iter(wrong))!r}" in verdict.reason
+        assert "swapped" not in verdict.reason

@@ -147,13 +147,6 @@ def test_a_fixed_batch_makes_every_case_that_many_rows(tmp_path, fixed):
     assert np.array_equal(np.unique(seen, axis=0), np.unique(data, axis=0))
 
 
-def test_an_input_without_axes_runs_row_by_row(tmp_path):
-    specs = (TensorSpec("temperature", DType.FP32, ()),)
-    cases = make_cases(specs, dataset(tmp_path, temperature=np.float32([1, 2, 3])))
-    assert cases.inputs["real-002"]["temperature"].shape == ()
-    assert cases.inputs["real-002"]["temperature"] == 2
-
-
 @pytest.mark.parametrize(
     "given", [None, np.array(["cat", "a longer text"], dtype=object), np.array([b"x"], dtype=object)]
 )
@@ -176,5 +169,7 @@ def test_memory_is_bounded_for_large_inputs(tmp_path):
 
 
 def test_kinds_tell_typical_rows_from_edges():
-    assert all(is_typical(case) for case in ("real", "real-001", "generated", "batch-7"))
-    assert not any(is_typical(case) for case in ("edge", "edge-002", "short", "long"))
+    typical = ("real", "real-001", "generated", "batch-7", "request-real-001", "request-batch-2")
+    assert all(is_typical(case) for case in typical)
+    others = ("edge", "edge-002", "short", "long", "request-edge-001", "request-short", "request-uneven")
+    assert not any(is_typical(case) for case in others)

@@ -1,6 +1,7 @@
 """Ready means proven: alone, in a batch, on this machine."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,3 +132,25 @@ def test_a_long_set_is_proven_whole(tmp_path):
 def test_rows_per_request(shapes, expected):
     specs = tuple(TensorSpec(f"x{i}", DType.FP32, shape) for i, shape in enumerate(shapes))
     assert rows_per_request(Signature(specs, specs)) == expected
+
+
+def requests(**changes):
+    """A batch of three beside a scalar, answered with rows and a mean: `[requests, *shape]`."""
+    made = models.with_scalars(**changes)
+    x, t = bundles.rows(5, 3, 4), np.float32([0.5, 1, 2, 3, 4])
+    answers = [bundles.reference(made, {"x": x[n], "temperature": t[n, ...]}) for n in range(5)]
+    outputs = {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
+    golden = bundles.golden_of(made, {"x": x, "temperature": t}, outputs=outputs)
+    return made, replace(golden, has_rows=False)
+
+
+def test_requests_without_rows_are_proven_one_by_one(tmp_path):
+    assert prove(tmp_path, *requests()) == (State.READY, "")
+
+
+def test_other_answers_to_requests_are_refused(tmp_path):
+    _, golden = requests()
+    state, reason = prove(tmp_path, models.with_scalars(seed=1), golden)
+    assert state is State.REFUSED
+    assert "golden samples alone: output" in reason
+    assert "differs from the trained model's" in reason

@@ -101,7 +101,7 @@ class _PlainInput:
         if self._row_elements and shape and shape[1:] == self._tail:
             if shape[0] * self._row_elements != count:
                 return None
-        elif len(shape) != self._rank or not shape or min(shape) < 0 or prod(shape) != count:
+        elif len(shape) != self._rank or min(shape, default=0) < 0 or prod(shape) != count:
             return None
         if self._letter is None:  # text
             return np.array(data, dtype=self._numpy).reshape(shape)

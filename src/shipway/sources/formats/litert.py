@@ -105,8 +105,8 @@ class LiteRTSource(FrameworkSource):
         )
 
     def refuse(self) -> None:
-        """Raises `UsageError` where a signature must be chosen, `SourceUnsupportedError` for operators that
-        LiteRT's runtime has not, and for an input without a batch axis."""
+        """Raises `UsageError` where a signature must be chosen, and `SourceUnsupportedError` for operators that
+        LiteRT's runtime has not."""
         if self._unchosen is not None:
             raise self._unchosen
         foreign = [name for name in self._outline.custom_ops if name not in _KNOWN_CUSTOM]
@@ -121,12 +121,6 @@ class LiteRTSource(FrameworkSource):
                 f"{self.path} needs operators that its application must bring: {', '.join(foreign[:5])}.",
                 hint="Convert the model again with LiteRT's own operators.",
             )
-        for spec in self._signature.inputs if self._signature else ():
-            if not spec.shape:
-                raise SourceUnsupportedError(
-                    f"Input {spec.name!r} is a single number, without an axis for the rows of a request.",
-                    hint="Convert the model again with the batch as every input's first axis.",
-                )
 
     def _is_told(self) -> bool:
         """Whether the outline's names are those of the chosen signature, and each is there once."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from shipway.errors import SourceUnsupportedError
 from shipway.needs import Need, Needs
 from shipway.sources.base import Description, Hints, Limits
 from shipway.sources.files.openvino_file import OpenVinoOutline, looks_like_openvino, read_openvino
@@ -66,15 +65,3 @@ class OpenVinoSource(FrameworkSource):
             "external_data": weights,
         }
         return self.description(details, inputs=found.inputs)
-
-    def refuse(self) -> None:
-        """Raises `SourceUnsupportedError` for a graph that no rows can be asked of."""
-        inputs = self._outline.inputs
-        if inputs is None:
-            return
-        if not inputs or not all(spec.shape for spec in inputs):
-            names = ", ".join(spec.name for spec in inputs if not spec.shape) or "none"
-            raise SourceUnsupportedError(
-                f"{self.path} has inputs without an axis for the rows of a request: {names}.",
-                hint="Convert the model again with the batch as every input's first axis.",
-            )

@@ -103,8 +103,8 @@ class SavedModelSource(FrameworkSource):
         return digest_and_size_of_folder(self.path)
 
     def refuse(self) -> None:
-        """Raises `UsageError` where a signature must be chosen, `SourceUnsupportedError` for a model that would
-        act on files, processes or hosts, and for an input without a batch axis."""
+        """Raises `UsageError` where a signature must be chosen, and `SourceUnsupportedError` for a model that
+        would act on files, processes or hosts."""
         if self._unchosen is not None:
             raise self._unchosen
         dangers = self._dangers()
@@ -115,13 +115,6 @@ class SavedModelSource(FrameworkSource):
                 + (f"; and {len(dangers) - 3} more." if len(dangers) > 3 else "."),
                 hint="Run it with --trust if you know who made it; or save the model without these operators.",
             )
-        for spec in self._inputs or ():
-            if not spec.shape:
-                raise SourceUnsupportedError(
-                    f"Input {spec.name!r} of signature {self._name!r} is a single number, without an axis for "
-                    "the rows that a server joins.",
-                    hint="Save a signature whose every input has the batch as its first axis.",
-                )
 
     def learn_signature(self, progress: Progress) -> Signature:
         """Asks TensorFlow only for what the graph does not tell; refuses what must not run in any case."""

@@ -15,13 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from .loaded import Arrays, Loaded, Specs, fixed_batch, read_tensors
+from .loaded import Arrays, Loaded, Specs, fixed_batch, is_request, read_tensors
 from .wire import TaskError, blame, progress
 
 _BATCH_ROWS = 32
 _BATCH_BYTES = 32 << 20
 """Of inputs; a layer's activations are some ten times that."""
 _REPEATED_ROWS = 8
+_REPEATED_REQUESTS = 8
+_REQUESTS_A_LINE = 20
+"""Progress is told in lines where there is no terminal."""
+_PRECISE_REQUESTS = 4
+"""float64 costs, and a request may be a whole batch."""
 _SAME_ROW = 0.05
 """Of an output's scale. Rounding moves a row's answer far less when the rows beside it change, or in float64."""
 _HINT_ROWS = "Give rows that the model takes with --data; generated ones may lie outside of it."
@@ -43,9 +48,15 @@ def answer(model: Loaded, cases: Mapping[str, Mapping[str, Any]], out: Path) -> 
     files: dict[str, str] = {}
     for number, (case, tensors) in enumerate(cases.items()):
         inputs = read_tensors(model.input_specs, tensors)
-        progress(f"asking the model: {case}, {_rows(inputs)} rows ({number + 1} of {len(cases)})")
+        if not is_request(case):
+            progress(f"asking the model: {case}, {_rows(inputs)} rows ({number + 1} of {len(cases)})")
+        elif number % _REQUESTS_A_LINE == 0:
+            progress(f"asking the model: {case} ({number + 1} of {len(cases)})")
         with blame("data.mismatch", f"{model.framework} cannot run the model on {case!r}", hint=_HINT_ROWS):
-            found = _in_batches(model.predict, inputs, fixed_batch(model.input_specs))
+            if is_request(case):
+                found = _whole(model.predict, inputs)
+            else:
+                found = _in_batches(model.predict, inputs, fixed_batch(model.input_specs))
         files[case] = _write(out / f"outputs-{number}.npz", model, found)
     return {"outputs": files}
 
@@ -53,6 +64,9 @@ def answer(model: Loaded, cases: Mapping[str, Mapping[str, Any]], out: Path) -> 
 def refer(model: Loaded, cases: Mapping[str, Mapping[str, Any]], out: Path) -> Files:
     """The same, and what its noise is measured by: `{"outputs" | "precise" | "repeated": {case: file}}`."""
     files: Files = {**answer(model, cases, out), "precise": {}, "repeated": {}}
+    requests = [case for case in cases if is_request(case)]
+    if requests:
+        return _refer_requests(model, {case: cases[case] for case in requests}, files, out)
     if not cases or fixed_batch(model.input_specs) is not None:
         return files
     rows = {case: read_tensors(model.input_specs, tensors) for case, tensors in cases.items()}
@@ -64,6 +78,41 @@ def refer(model: Loaded, cases: Mapping[str, Mapping[str, Any]], out: Path) -> F
         if _is_same_model(found, _read(files["outputs"][case], model.output_specs)):
             files["precise"][case] = _write(out / f"precise-{number}.npz", model, found)
     return files
+
+
+def _refer_requests(model: Loaded, cases: Mapping[str, Mapping[str, Any]], files: Files, out: Path) -> Files:
+    """Adds what the noise is measured by: the first requests again, and in float64.
+
+    Nothing is cut out of a request, so whether its rows depend on each other is the model's own affair.
+    """
+    progress("asking again, request by request")
+    again = list(cases)[:_REPEATED_REQUESTS]
+    inputs = {case: read_tensors(model.input_specs, cases[case]) for case in again}
+    for number, case in enumerate(again):
+        given = _off_by_one_unit(inputs[case]) if model.perturbs else inputs[case]
+        with blame("data.mismatch", f"{model.framework} cannot run the model on {case!r} again"):
+            found = _whole(model.predict, given)
+        files["repeated"][case] = _write(out / f"repeated-{number}.npz", model, found)
+    few = {case: inputs[case] for case in again[:_PRECISE_REQUESTS]}
+    for number, (case, found) in enumerate(_precise_requests(model, few).items()):
+        if _is_same_model(found, _read(files["outputs"][case], model.output_specs)):
+            files["precise"][case] = _write(out / f"precise-{number}.npz", model, found)
+    return files
+
+
+def _precise_requests(model: Loaded, requests: Mapping[str, Arrays]) -> dict[str, Arrays]:
+    """The float64 twin's answers to the requests that it came to in its time."""
+    progress("computing in float64")
+    found: dict[str, Arrays] = {}
+    try:
+        twin = model.twin()
+        if twin is not None:
+            with _alarm(twin.seconds):
+                for case, inputs in requests.items():
+                    found[case] = _whole(twin.predict, inputs)
+    except Exception:  # noqa: BLE001 - any layer may refuse float64; the repeated answers still stand
+        traceback.print_exc()
+    return found
 
 
 def record(model: Any, tensors: Mapping[str, Any], out: Path) -> list[dict[str, Any]]:  # noqa: ANN401 - a `Loaded` that records
@@ -120,11 +169,16 @@ def _repeat(model: Loaded, inputs: Arrays, out: Path) -> str:
     progress("asking again, row by row")
     few = {name: array[:_REPEATED_ROWS] for name, array in inputs.items()}
     if model.perturbs:
-        few = {
-            name: np.nextafter(array, np.inf, dtype=array.dtype) if array.dtype.kind == "f" else array
-            for name, array in few.items()
-        }
+        few = _off_by_one_unit(few)
     return _write(out / "repeated.npz", model, _in_batches(model.predict, few, 1))
+
+
+def _off_by_one_unit(inputs: Arrays) -> Arrays:
+    """Every float moved by one unit in its last place."""
+    return {
+        name: np.asarray(np.nextafter(array, np.inf, dtype=array.dtype)) if array.dtype.kind == "f" else array
+        for name, array in inputs.items()
+    }
 
 
 def _precise(model: Loaded, cases: Mapping[str, Arrays], largest: str) -> dict[str, Arrays]:
@@ -149,7 +203,7 @@ def _is_same_model(precise: Arrays, answer: Arrays) -> bool:
     onnx 1.23 takes a `Loop` without a condition for one that never runs.
     """
     for name, array in precise.items():
-        first = answer[name][: len(array)]
+        first = answer[name][: len(array)] if array.ndim else answer[name]
         if first.dtype.kind != "f" or not first.size:
             continue
         if first.shape != array.shape or _gap(array, first.astype(np.float64)) > _SAME_ROW:
@@ -179,6 +233,11 @@ def _alarm(seconds: int) -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _whole(run: Run, inputs: Arrays) -> Arrays:
+    """One request as it is; scalars come back as arrays without axes."""
+    return {name: np.asarray(array) for name, array in run(inputs).items()}
 
 
 def _in_batches(run: Run, inputs: Arrays, fixed: int | None) -> Arrays:

@@ -63,6 +63,14 @@ class Loaded(Protocol):
         ...
 
 
+REQUEST = "request-"
+
+
+def is_request(case: str) -> bool:
+    """True for a case, by its name, that is one request of a model without rows: asked whole, never cut."""
+    return case.startswith(REQUEST)
+
+
 def names_of(specs: Specs) -> list[str]:
     """The names, in order."""
     return [spec["name"] for spec in specs]
@@ -74,7 +82,7 @@ def signature_of(model: Loaded) -> dict[str, list[Mapping[str, Any]]]:
 
 
 def fixed_batch(specs: Specs) -> int | None:
-    """The number of rows that the model insists on, or None."""
+    """The number of rows that the model insists on, or None; for a model that has rows."""
     sizes = [spec["shape"][0] for spec in specs if spec["shape"]]
     return next((size for size in sizes if isinstance(size, int)), None)
 

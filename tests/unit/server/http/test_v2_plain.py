@@ -36,11 +36,13 @@ def test_every_datatype(dtype, is_free, data):
     array = data.draw(
         hnp.arrays(
             dtype.numpy,
-            hnp.array_shapes(min_dims=1, max_dims=3, min_side=0),
+            hnp.array_shapes(min_dims=0, max_dims=3, min_side=0),
             elements={"allow_nan": False, "allow_infinity": False} if dtype.is_float else None,
         )
     )
-    shape = ("batch", *(f"d{axis}" if is_free else size for axis, size in enumerate(array.shape[1:])))
+    shape = tuple(f"d{axis}" if is_free else size for axis, size in enumerate(array.shape))
+    if shape:
+        shape = ("batch", *shape[1:])
     signature = Signature((TensorSpec("x", dtype, shape),), OUTPUTS)
     body = encode(
         tensor(array.ravel().tolist(), shape=list(array.shape), datatype=str(dtype)), id="7", outputs=None
@@ -122,3 +124,12 @@ def test_more_than_one_piece(monkeypatch):
     signature = Signature((TensorSpec("x", DType.INT64, ("batch", 2)),), OUTPUTS)
     _, inputs = PlainReader(signature).read(encode(tensor(range(8), shape=[4, 2], datatype="INT64")))
     np.testing.assert_array_equal(inputs["x"], np.arange(8).reshape(4, 2))
+
+
+@pytest.mark.parametrize("shape", [[1], [1, 1], [2], [-1]])
+def test_a_scalar_has_no_axis(shape):
+    signature = Signature((TensorSpec("x", DType.FP32, ()),), OUTPUTS)
+    assert PlainReader(signature).read(encode(tensor([1], shape=[])))[1]["x"].shape == ()
+    assert PlainReader(signature).read(encode(tensor([1, 2], shape=[]))) is None
+    found = PlainReader(signature).read(encode(tensor([1], shape=shape)))
+    assert found is None or found[1]["x"].shape == tuple(shape)  # which the model's own check then refuses
