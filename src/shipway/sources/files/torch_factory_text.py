@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,14 +41,51 @@ def read_factory(file: Path, name: str) -> FactoryText:
         return FactoryText(0, gives_examples=False, argument_names=())
     if isinstance(found, ast.ClassDef):
         return FactoryText(found.lineno, gives_examples=False, argument_names=_forward_of(found))
-    returns = [node.value for node in ast.walk(found) if isinstance(node, ast.Return)]
-    classes = [_called(value) for value in returns]
-    made = next((defined[c] for c in classes if c in defined), None)
+    functions = {node.name: node for node in defined.values() if not isinstance(node, ast.ClassDef)}
+    made = next((defined[c] for c in map(_called, _returned(found)) if c in defined), None)
     return FactoryText(
         found.lineno,
-        gives_examples=any(isinstance(value, ast.Tuple) for value in returns) or _tells_pair(found),
+        gives_examples=_gives_pair(found, functions),
         argument_names=_forward_of(made) if isinstance(made, ast.ClassDef) else (),
     )
+
+
+def _gives_pair(function: _Function, functions: Mapping[str, _Function]) -> bool:
+    """Whether it, or a function of the same file whose answer it passes on, returns a pair."""
+    if _tells_pair(function):
+        return True
+    assigned = {
+        target.id: node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    others = {name: other for name, other in functions.items() if other is not function}
+    for value in _returned(function):
+        meant = assigned.get(value.id) if isinstance(value, ast.Name) else value
+        if isinstance(meant, ast.Tuple):
+            return True
+        if not isinstance(meant, ast.Call) or not isinstance(meant.func, ast.Name):
+            continue
+        called = others.get(meant.func.id)
+        if called is not None and _gives_pair(called, others):
+            return True
+    return False
+
+
+def _returned(function: _Function) -> list[ast.expr]:
+    """What the function itself returns, without what functions inside of it do."""
+    found: list[ast.expr] = []
+    inside: list[ast.AST] = list(function.body)
+    while inside:
+        node = inside.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            continue
+        if isinstance(node, ast.Return) and node.value is not None:
+            found.append(node.value)
+        inside.extend(ast.iter_child_nodes(node))
+    return found
 
 
 def _parse(file: Path) -> ast.Module:

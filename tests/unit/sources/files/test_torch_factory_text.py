@@ -21,6 +21,19 @@ def pair():
     return net, (1, 2)
 def told() -> tuple[Net, object]:
     return build()
+def seeded(cls, *examples):
+    return cls(3), examples
+def passed_on():
+    return seeded(Net, 1)
+def named():
+    both = seeded(Net, 1)
+    return both
+def turns():
+    return turns()
+def inner():
+    def pair_of_its_own():
+        return 1, 2
+    return Net(3)
 async def strange():
     return 1
 table = {"net": Net}
@@ -44,7 +57,11 @@ def file(tmp_path: Path) -> Path:
         ("told", 11, True, ()),
         ("imported", 0, False, ()),
         ("table", 0, False, ()),
-        ("strange", 13, False, ()),
+        ("passed_on", 15, True, ()),
+        ("named", 17, True, ()),
+        ("turns", 20, False, ()),
+        ("inner", 22, False, ("image", "mask")),
+        ("strange", 26, False, ()),
     ],
 )
 def test_what_the_text_tells(file, name, line, gives_examples, arguments):
