@@ -248,3 +248,55 @@ def test_a_factory_that_fails_is_told_by_its_line(open_model, tmp_path, factory,
     source = open_model(factory, file=tmp_path / "net.py", inputs=(row,))
     with pytest.raises(SourceUnsupportedError, match=words):
         source.learn_signature(quiet)
+
+
+MASKED = """
+import torch
+from torch import nn
+
+
+class Masked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(50, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, tokens, mask):
+        x = self.embed(tokens)
+        by_floats = self.attention(x, x, x, key_padding_mask=mask, need_weights=False)[0]
+        query = x.unsqueeze(1)
+        by_booleans = nn.functional.scaled_dot_product_attention(query, query, query, ~mask[:, None, None])
+        return {"floats": by_floats, "booleans": by_booleans}
+
+
+class Counted(nn.Module):
+    def forward(self, x, lengths):
+        if (lengths < 1).any():
+            raise ValueError("a length is 1 at least")
+        return x / lengths[:, None]
+"""
+
+
+@pytest.fixture
+def masked(tmp_path):
+    file = tmp_path / "masked.py"
+    file.write_text(MASKED, encoding="utf-8")
+    return file
+
+
+@pytest.mark.framework
+def test_a_query_that_may_look_at_nothing_is_answered_as_torch_answers_it(open_model, into, masked):
+    """onnxscript's translation of attention gives NaN, or the mean of all values, for a row of padding."""
+    source = open_model("Masked", file=masked, inputs=(TOKENS, MASK))
+    cases = cases_for([TOKENS, MASK])
+    cases["2x9"]["mask"][0] = True
+    reference, model = convert(source, "onnx", "torch/dynamo", into, cases)
+    assert not reference.outputs["2x9"]["booleans"][0].any()
+    assert_same(model, reference, cases)
+
+
+@pytest.mark.framework
+def test_a_model_that_does_not_take_zeros_is_asked_with_ones(open_model, masked):
+    x, lengths = (TensorSpec("x", DType.FP32, ("batch", 3)), TensorSpec("lengths", DType.INT64, ("batch",)))
+    signature = open_model("Counted", file=masked, inputs=(x, lengths)).learn_signature(quiet)
+    assert signature.outputs == (TensorSpec("output", DType.FP32, ("batch", 3)),)

@@ -29,6 +29,8 @@ _HINT_SIZES = (
     "net leaves free needs a name: --input 'tokens=int64[batch,length]'."
 )
 
+Shapes = dict[str, tuple[str, Sequence[int]]]
+"""Output → dtype and shape."""
 Call = Callable[[Any, Sequence[Any]], Any]
 """Asks the inner model (first argument) with the inputs' tensors; any structure out."""
 
@@ -60,8 +62,11 @@ class Model:
         """As the file has them, else as two runs show them. Raises `data.mismatch` where it cannot run."""
         if self._outputs is not None:
             return [{**spec, "dtype": _served(spec["dtype"])} for spec in self._outputs]
-        with blame("data.mismatch", "PyTorch cannot run the model on zeros", hint=_HINT_SIZES):
-            return learn_outputs(self._probe, self.input_specs)
+        try:
+            return learn_outputs(self._probe_of(np.zeros), self.input_specs)
+        except Exception:  # noqa: BLE001 - a length, a divisor or a class may have to be 1 at least
+            with blame("data.mismatch", "PyTorch cannot run the model on zeros or ones", hint=_HINT_SIZES):
+                return learn_outputs(self._probe_of(np.ones), self.input_specs)
 
     @cached_property
     def module(self) -> Any:  # noqa: ANN401 - an nn.Module
@@ -139,12 +144,17 @@ class Model:
             found = flatten(self._call(inner, tensors))
         return {name: _to_numpy(torch, name, tensor) for name, tensor in found}
 
-    def _probe(self, sizes: Mapping[str, int]) -> dict[str, tuple[str, Sequence[int]]]:
-        zeros = {
-            spec["name"]: np.zeros([sizes.get(size, size) for size in spec["shape"]], spec["dtype"])
-            for spec in self.input_specs
-        }
-        return {name: (array.dtype.name, array.shape) for name, array in self.predict(zeros).items()}
+    def _probe_of(self, filled: Callable[..., np.ndarray]) -> Callable[[Mapping[str, int]], Shapes]:
+        """For `learn_outputs`: asks with arrays of one value."""
+
+        def probe(sizes: Mapping[str, int]) -> Shapes:
+            given = {
+                spec["name"]: filled([sizes.get(size, size) for size in spec["shape"]], spec["dtype"])
+                for spec in self.input_specs
+            }
+            return {name: (array.dtype.name, array.shape) for name, array in self.predict(given).items()}
+
+        return probe
 
 
 def import_torch() -> Any:  # noqa: ANN401 - a module

@@ -15,6 +15,7 @@ import numpy as np
 from ..loaded import Arrays, Loaded, Specs, free_dimensions, read_tensors, signature_of
 from ..wire import TaskError, summarize
 from .onnx_interface import OPSET, finish
+from .torch_attention import translations
 
 _EXTERNAL_BYTES = 100 << 20
 """Of weights; above it they go to a file beside the model, which halves the exporter's memory."""
@@ -41,6 +42,7 @@ def write_dynamo(
             external_data=weights_bytes(module) > _EXTERNAL_BYTES,
             optimize=optimize,
             verbose=False,
+            custom_translation_table=translations(torch),
         )
     _finish(model, out)
 
@@ -58,6 +60,7 @@ def write_program(program: Any, model: Loaded, out: Path, *, optimize: bool) -> 
             external_data=weights_bytes(program) > _EXTERNAL_BYTES,
             optimize=optimize,
             verbose=False,
+            custom_translation_table=translations(torch),
         )
     _finish(model, out)
 
