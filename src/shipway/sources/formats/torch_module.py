@@ -21,6 +21,8 @@ from shipway.sources.framework import FrameworkSource, digest_and_size
 from shipway.types import Dim, TensorSpec
 
 TORCH: Final = Need("torch", ">=2.9,<2.14")
+_LISTED_WEIGHTS: Final = 12
+"""A net has hundreds: enough to know it by, on one screen."""
 _TO_WEIGHTS: Final = (
     "Save the weights alone: torch.save(model.state_dict(), 'weights.pt'), or as .safetensors."
 )
@@ -121,10 +123,15 @@ def rename_free(inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
 
 
 def facts_of(weights: tuple[Weight, ...]) -> dict[str, Any]:
-    """For `Description.details`."""
+    """For `Description.details`: the first tensors by name, and how many more; nothing where none are told."""
+    if not weights:
+        return {}
+    listed = [str(weight) for weight in weights[:_LISTED_WEIGHTS]]
+    more = len(weights) - len(listed)
     return {
         "parameters": sum(weight.count for weight in weights),
-        "weights": [str(weight) for weight in weights],
+        "tensors": len(weights),
+        "weights": [*listed, f"and {more} more"] if more else listed,
     }
 
 

@@ -11,6 +11,8 @@ import pytest
 from shipway.errors import ExportError, SourceNotFoundError, SourceUnsupportedError
 from shipway.sources.base import Hints, Limits
 from shipway.sources.detect import open_source
+from shipway.sources.files.weights import Weight
+from shipway.sources.formats.torch_module import facts_of
 from shipway.types import DType, TensorSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -274,6 +276,15 @@ class Counted(nn.Module):
         if (lengths < 1).any():
             raise ValueError("a length is 1 at least")
         return x / lengths[:, None]
+
+
+class Told(nn.Module):
+    def forward(self, x):
+        return x * 0 + float(torch.compiler.is_compiling())
+
+
+def compiled():
+    return torch.compile(Told()), torch.zeros(2, 3)
 """
 
 
@@ -300,3 +311,21 @@ def test_a_model_that_does_not_take_zeros_is_asked_with_ones(open_model, masked)
     x, lengths = (TensorSpec("x", DType.FP32, ("batch", 3)), TensorSpec("lengths", DType.INT64, ("batch",)))
     signature = open_model("Counted", file=masked, inputs=(x, lengths)).learn_signature(quiet)
     assert signature.outputs == (TensorSpec("output", DType.FP32, ("batch", 3)),)
+
+
+@pytest.mark.framework
+def test_a_compiled_module_is_asked_without_its_compiler(open_model, masked):
+    x = TensorSpec("x", DType.FP32, ("batch", 3))
+    answers = open_model("compiled", file=masked).answer(cases_for([x]), quiet)
+    assert not any(outputs["output"].any() for outputs in answers.outputs.values())
+
+
+@pytest.mark.parametrize(("count", "last"), [(12, "w11: F32[2]"), (40, "and 28 more")])
+def test_a_net_of_many_weights_is_told_on_one_screen(count, last):
+    told = facts_of(tuple(Weight(f"w{number}", "F32", (2,)) for number in range(count)))
+    assert (told["parameters"], told["tensors"], told["weights"][-1]) == (2 * count, count, last)
+    assert len(told["weights"]) <= 13
+
+
+def test_nothing_is_told_of_weights_that_are_not_read():
+    assert facts_of(()) == {}

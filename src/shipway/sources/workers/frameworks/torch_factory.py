@@ -33,7 +33,7 @@ def build(torch: Any, file: Path, name: str) -> tuple[Any, Any]:  # noqa: ANN401
     if made is None:
         raise TaskError("source.unsupported", f"{file} has no {name!r}.", hint=_hint(file, module))
     if isinstance(made, torch.nn.Module):
-        return made, None
+        return _uncompiled(made), None
     if not callable(made):
         raise TaskError(
             "source.unsupported",
@@ -112,13 +112,18 @@ def _line_of(made: Any) -> str:  # noqa: ANN401 - a function or a class
 def _split(torch: Any, where: str, answer: Any) -> tuple[Any, Any]:  # noqa: ANN401
     module, example = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
     if isinstance(module, torch.nn.Module):
-        return module, example
+        return _uncompiled(module), example
     extra = ": the class itself, not an object of it" if isinstance(module, type) else ""
     raise TaskError(
         "source.unsupported",
         f"{where} returned a {type(answer).__name__}{extra}; expected an nn.Module, or (module, example_inputs).",
         hint="Return the module itself: def make(): return Net(). Weights come by --weights.",
     )
+
+
+def _uncompiled(module: Any) -> Any:  # noqa: ANN401 - an nn.Module
+    """What `torch.compile` was given: the same model, without a compiler that starts for every size."""
+    return getattr(module, "_orig_mod", module)
 
 
 def _hint(file: Path, module: ModuleType) -> str:

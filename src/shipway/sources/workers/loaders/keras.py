@@ -107,7 +107,8 @@ def _load_model(keras: Any, file: str, trust: bool) -> Any:  # noqa: ANN401 - Ke
             raise TaskError(
                 "source.unsupported",
                 f"The model holds a class or function that Keras itself does not have: {foreign[1]}.",
-                hint="Rebuild the model from Keras's own layers, or export it to ONNX in the training script.",
+                hint="In the training script, model.export('folder') writes a SavedModel, which needs none of "
+                "that code; or rebuild the model from Keras's own layers.",
             ) from error
         if "safe_mode" in text or "lambda" in text.lower():
             raise TaskError(

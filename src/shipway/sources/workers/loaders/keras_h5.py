@@ -113,7 +113,8 @@ def _foreign_classes() -> Iterator[None]:
             "source.unsupported",
             "The model holds a class or function that Keras itself does not have: "
             f"{foreign[1] or foreign[2]}.",
-            hint="Rebuild the model from Keras's own layers, or export it to ONNX in the training script.",
+            hint="In the training script, model.export('folder') writes a SavedModel, which needs none of "
+            "that code; or rebuild the model from Keras's own layers.",
         ) from error
 
 
