@@ -8,7 +8,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from shipway.evaluation import layer_causes as causes
+from shipway.evaluation.blame import layer_causes as causes
 
 
 def bake_batch(model: ModelProto, shape: Sequence[int] = (2, 64)) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from format_examples import EXAMPLES, Example, Inputs
-from shipway.evaluation.contract import explain_breach
+from shipway.evaluation.parity.contract import explain_breach
 from shipway.sources.base import Limits, Reference, Source
 from shipway.sources.detect import open_source
 from shipway.sources.routes import all_edges

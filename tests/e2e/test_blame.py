@@ -18,9 +18,9 @@ from onnx import ModelProto
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from planted_faults import KERAS_FAULTS, TORCH_FAULTS, bake_batch, torch_bias, torch_epsilon
-from shipway.evaluation import layer_causes as causes
-from shipway.evaluation.blame import Blame, find_blame, find_node, find_stop
-from shipway.evaluation.tapped import NodeAnswer, layers_of_nodes
+from shipway.evaluation.blame import layer_causes as causes
+from shipway.evaluation.blame.search import Blame, find_blame, find_node, find_stop
+from shipway.evaluation.blame.tapped import NodeAnswer, layers_of_nodes
 from shipway.graph.tapping import TAPPED_NAME, Tap, tap_graph
 from shipway.sources.base import LayerAnswer
 

@@ -22,7 +22,7 @@ from shipway.actions.observer import SILENT
 from shipway.actions.subject import read_subject
 from shipway.actions.variants import store_variant
 from shipway.bundle.evidence import Result, Verdict, overall
-from shipway.evaluation import layer_causes as causes
+from shipway.evaluation.blame import layer_causes as causes
 from shipway.sources.base import LayerAnswer, Source
 from shipway.sources.detect import open_source
 from shipway.types import Tensors

@@ -16,9 +16,9 @@ from shipway.actions.variants import StoredVariant
 from shipway.bundle.closeness import row_errors
 from shipway.bundle.evidence import Result, Verdict
 from shipway.errors import ShipwayError
-from shipway.evaluation.blame import Blame, find_blame, find_node, find_stop
-from shipway.evaluation.parity import NUMERIC_PARITY
-from shipway.evaluation.tapped import NodeAnswer
+from shipway.evaluation.blame.search import Blame, find_blame, find_node, find_stop
+from shipway.evaluation.blame.tapped import NodeAnswer
+from shipway.evaluation.parity.numeric import NUMERIC_PARITY
 from shipway.graph.tapping import TAPPED_NAME, Tap, tap_graph
 from shipway.runtimes.onnx_runtime import OnnxRuntime
 from shipway.sources.base import Source

@@ -16,8 +16,8 @@ from shipway.bundle.evidence import Json, Result, Verdict, overall
 from shipway.bundle.golden import Golden
 from shipway.bundle.store import Bundle, open_bundle
 from shipway.errors import BundleFormatError
-from shipway.evaluation.data import Dataset
-from shipway.evaluation.parity import answer_parity
+from shipway.evaluation.data.dataset import Dataset
+from shipway.evaluation.parity.numeric import answer_parity
 from shipway.planning.measure import Speed, measure_speed
 from shipway.targets.connection import open_connection, request_bytes
 from shipway.targets.endpoint import Endpoint

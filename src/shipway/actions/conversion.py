@@ -29,8 +29,8 @@ from shipway.errors import (
     SourceError,
     WorkerError,
 )
-from shipway.evaluation.contract import explain_breach
-from shipway.evaluation.parity import CaseOutputs
+from shipway.evaluation.parity.contract import explain_breach
+from shipway.evaluation.parity.numeric import CaseOutputs
 from shipway.os_errors import os_errors_as_ours
 from shipway.runtimes.base import Session
 from shipway.sources.base import Source

@@ -19,7 +19,7 @@ from shipway.actions.packing import pack
 from shipway.actions.subject import Subject, check_name, default_name, read_subject
 from shipway.bundle.evidence import Result
 from shipway.bundle.store import Bundle, BundleWriter
-from shipway.evaluation.data import Dataset
+from shipway.evaluation.data.dataset import Dataset
 from shipway.sources.base import Hints, Limits
 from shipway.sources.detect import open_source
 from shipway.targets.endpoint import Endpoint

@@ -11,10 +11,10 @@ from shipway.actions.running import Run, explain_answer, run_rows
 from shipway.bundle.evidence import Estimate, Json, Verdict
 from shipway.bundle.store import Bundle, open_bundle
 from shipway.errors import EndpointAnswerError
-from shipway.evaluation.data import Dataset, load_dataset
-from shipway.evaluation.decisions import decide
-from shipway.evaluation.metrics import ClassificationReport, classification_metrics
-from shipway.evaluation.quality import label_fit
+from shipway.evaluation.data.dataset import Dataset, load_dataset
+from shipway.evaluation.metrics.classification import ClassificationReport, classification_metrics
+from shipway.evaluation.metrics.decisions import decide
+from shipway.evaluation.metrics.label_fit import label_fit
 from shipway.runtimes.base import Session
 from shipway.runtimes.opening import open_variant
 from shipway.targets.endpoint import Endpoint

@@ -12,12 +12,12 @@ from shipway.actions.subject import Subject, without_rows
 from shipway.bundle.evidence import Result, Verdict
 from shipway.bundle.golden import Golden, stack_answers
 from shipway.errors import DataMismatchError, SessionRunError, SourceUnsupportedError, UsageError
-from shipway.evaluation.decisions import DecisionRule, choose_rule
-from shipway.evaluation.flips import decision_parity
-from shipway.evaluation.noise import Noise, measure_noise
-from shipway.evaluation.parity import CaseOutputs, numeric_parity
-from shipway.evaluation.probes import Cases, kind_of, make_cases
-from shipway.evaluation.requests import make_requests
+from shipway.evaluation.metrics.decisions import DecisionRule, choose_rule
+from shipway.evaluation.parity.flips import decision_parity
+from shipway.evaluation.parity.noise import Noise, measure_noise
+from shipway.evaluation.parity.numeric import CaseOutputs, numeric_parity
+from shipway.evaluation.parity.probes import Cases, kind_of, make_cases
+from shipway.evaluation.parity.requests import make_requests
 from shipway.runtimes.base import Session
 from shipway.sources.base import Reference
 from shipway.sources.workers.edge import Edge

@@ -9,8 +9,8 @@ from pathlib import Path
 from shipway import registry
 from shipway.actions.observer import Observer
 from shipway.errors import DataMismatchError, SourceUnsupportedError, UsageError
-from shipway.evaluation.data import Dataset, load_dataset
-from shipway.evaluation.inferring import infer_inputs
+from shipway.evaluation.data.dataset import Dataset, load_dataset
+from shipway.evaluation.data.inferring import infer_inputs
 from shipway.sources.base import Description, Hints, Limits, Source, SourceFormat
 from shipway.types import Signature, TensorSpec
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from shipway.errors import SourceUnsupportedError
-from shipway.evaluation.noise import measure_noise
-from shipway.evaluation.parity import numeric_parity
+from shipway.evaluation.parity.noise import measure_noise
+from shipway.evaluation.parity.numeric import numeric_parity
 from shipway.sources.base import Hints, Source
 from shipway.sources.detect import open_source
 from shipway.sources.formats.sklearn import SklearnFormat
