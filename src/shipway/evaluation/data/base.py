@@ -16,7 +16,7 @@ import numpy as np
 from shipway.types import Array
 
 Pixels = Literal["0..255", "0..1", "-1..1", "imagenet"]
-"""How the bytes of an image become a model's numbers; `imagenet` is 0..1, then the channels' usual mean and spread."""
+"""How an image's bytes become a model's numbers; `imagenet`: 0..1, then the channels' usual mean and spread."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Reading:
     """The column that holds the labels, where it has no usual name."""
     pixels: Pixels | None = None
     resize: str | None = None
-    """The filter that brings images to the model's size (`bilinear`, `bicubic`, `nearest`, …); None: they must have it."""
+    """The filter that brings images to the model's size (`bilinear`, `nearest`, …); None: they must have it."""
     python: Path | None = None
     """The interpreter that runs `module.py:function`."""
 
@@ -40,6 +40,8 @@ class Column:
     dtype: np.dtype[Any]
     """`object` for texts of any length (and for what is pickled, which is never read)."""
     row_shape: tuple[int, ...] = ()
+    rows: int | None = None
+    """None where only reading tells; all columns of one file need the same."""
     called: str = ""
     """As messages have it, where the name alone would not do."""
 
@@ -81,8 +83,6 @@ class Reader(Protocol):
     path: Path
     columns: Mapping[str, Column]
     """In the file's order."""
-    rows: int | None
-    """None where only reading tells."""
     label_names: tuple[str, ...]
     """Names by which this format's label column goes, the likeliest first."""
     class_names: tuple[str, ...]

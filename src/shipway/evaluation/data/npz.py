@@ -44,6 +44,8 @@ class StoredArray:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     member: str
+    is_fortran: bool = False
+    """The first axis varies fastest, so its entries do not follow each other."""
 
     def __str__(self) -> str:
         if self.dtype.hasobject:
@@ -68,6 +70,34 @@ class NpzFile:
 
     def read(self, name: str) -> Array:
         """The values, in native byte order. Raises `DataFormatError` where bytes are damaged or pickled."""
+        stored = self._readable(name)
+        with _damage_as_ours(self.path, f"array {name!r}"), self._archive.open(stored.member) as file:
+            array = npy.read_array(file, allow_pickle=False)
+            file.read(1)  # the checksum is compared at the end of the member
+        return np.ascontiguousarray(_native(array)).reshape(stored.shape)
+
+    def stream(self, name: str, rows: int) -> Iterator[Array]:
+        """The same, `rows` entries of the first axis at a time, in the memory of those."""
+        stored = self._readable(name)
+        if not stored.shape or stored.is_fortran:
+            whole = self.read(name)
+            yield from (whole[start : start + rows] for start in range(0, len(whole), rows))
+            return
+        entry_bytes = math.prod(stored.shape[1:]) * stored.dtype.itemsize
+        with self._archive.open(stored.member) as file:
+            with _damage_as_ours(self.path, f"array {name!r}"):
+                _read_npy_header(file)
+            for start in range(0, stored.shape[0], rows):
+                count = min(rows, stored.shape[0] - start)
+                with _damage_as_ours(self.path, f"array {name!r}"):
+                    data = bytearray(file.read(count * entry_bytes))
+                    block = np.frombuffer(data, stored.dtype).reshape(count, *stored.shape[1:])
+                    if start + count == stored.shape[0]:
+                        file.read(1)  # the checksum is compared at the end of the member
+                yield _native(block)
+
+    def _readable(self, name: str) -> StoredArray:
+        """Raises `DataFormatError` for what is never loaded, or is no plain array."""
         stored = self.arrays[name]
         if stored.dtype.hasobject:
             raise DataFormatError(
@@ -83,12 +113,7 @@ class NpzFile:
                 hint="Save the columns as one array: "
                 f'numpy.savez("data.npz", {name}=numpy.stack([...], axis=1)).',
             )
-        with _damage_as_ours(self.path, f"array {name!r}"), self._archive.open(stored.member) as file:
-            array = npy.read_array(file, allow_pickle=False)
-            file.read(1)  # the checksum is compared at the end of the member
-        if not array.dtype.isnative:
-            array = array.astype(array.dtype.newbyteorder("="))
-        return np.ascontiguousarray(array).reshape(stored.shape)
+        return stored
 
     def _headers(self) -> Iterator[StoredArray]:
         seen: set[str] = set()
@@ -119,7 +144,7 @@ class NpzFile:
         if info.file_size > info.compress_size * ratio:
             raise ValueError(f"claims {info.file_size} bytes out of {info.compress_size}")
         with self._archive.open(info) as file:
-            shape, dtype = _read_npy_header(file)
+            shape, is_fortran, dtype = _read_npy_header(file)
             begin = file.tell()
         if dtype.itemsize == 0:
             raise ValueError(f"claims {math.prod(shape)} values of no size")
@@ -128,7 +153,7 @@ class NpzFile:
             raise ValueError(
                 f"claims {dtype}{list(shape)}, {size} bytes, and holds {max(0, info.file_size - begin)}"
             )
-        return StoredArray(info.filename.removesuffix(".npy"), dtype, shape, info.filename)
+        return StoredArray(info.filename.removesuffix(".npy"), dtype, shape, info.filename, is_fortran)
 
 
 @contextmanager
@@ -155,17 +180,21 @@ def open_npz(path: Path) -> Iterator[NpzFile]:
             yield NpzFile(path, archive)
 
 
-def _read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _native(array: Array) -> Array:
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = npy.read_magic(file)
     if version == (1, 0):
-        shape, _, dtype = npy.read_array_header_1_0(file)
+        shape, is_fortran, dtype = npy.read_array_header_1_0(file)
     elif version == (2, 0):
-        shape, _, dtype = npy.read_array_header_2_0(file)
+        shape, is_fortran, dtype = npy.read_array_header_2_0(file)
     else:  # 3.0 differs from 2.0 only for field names, and tensors have no fields
         raise ValueError(f"numpy array format {version[0]}.{version[1]}, expected 1.0 or 2.0")
     if any(isinstance(size, bool) or size < 0 for size in shape):
         raise ValueError(f"claims the shape {shape}")
-    return shape, dtype
+    return shape, is_fortran, dtype
 
 
 @contextmanager
