@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from shipway.actions.evaluate import Quality, load_data, load_labelled, open_session, quality_of
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
-from shipway.actions.running import Run, explain_answer, join_rows, run_requests, run_rows
+from shipway.actions.running import Run, explain_answer, join_rows, run_blocks, run_requests, run_rows
 from shipway.bundle.evidence import Json, Result, Verdict, overall
 from shipway.bundle.golden import Golden
 from shipway.bundle.store import Bundle, open_bundle
@@ -151,7 +151,7 @@ def _ask_data(
     def ask(run: Run, signature: Signature) -> dict[str, Array]:
         if not dataset.has_rows:
             return run_requests(run, dataset.inputs)
-        return run_rows(run, signature, dataset.inputs)
+        return run_blocks(run, signature, dataset.blocks())
 
     session = open_session(bundle)
     try:
@@ -159,8 +159,8 @@ def _ask_data(
     finally:
         session.close()
     found = ask(endpoint.predict, endpoint.signature)
-    samples = replace(golden, inputs=dataset.inputs, outputs=expected, origin="data")
-    return found, _judge(samples, found, f"{where}, {size}")
+    verdict = answer_parity(expected, found, tolerances=golden.tolerances, subject=f"{where}, {size}")
+    return found, verdict
 
 
 def _judge(expected: Golden, found: Tensors, subject: str) -> Verdict:

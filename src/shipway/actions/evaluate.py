@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
-from shipway.actions.running import Run, explain_answer, run_rows
+from shipway.actions.running import Run, explain_answer, run_blocks
 from shipway.bundle.evidence import Estimate, Json, Verdict
 from shipway.bundle.store import Bundle, open_bundle
 from shipway.errors import EndpointAnswerError
@@ -88,7 +88,7 @@ def judge_quality(
 ) -> Quality:
     """Runs all rows and computes the metrics. Raises `LabelError`, `DataMismatchError`."""
     observer.doing(f"predicting {dataset.rows} rows")
-    outputs = run_rows(run, signature, dataset.inputs)
+    outputs = run_blocks(run, signature, dataset.blocks())
     return quality_of(outputs, signature, dataset, subject=subject, observer=observer)
 
 

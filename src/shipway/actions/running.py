@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -21,8 +21,16 @@ def run_rows(run: Run, signature: Signature, inputs: Tensors) -> dict[str, Array
     Where the batch axis is fixed at k, pieces of k rows are run, the last one filled up with its last row.
     An output that a piece lacks is left out, and one whose pieces do not join is empty: no verdict passes either.
     """
-    rows = len(next(iter(inputs.values())))
-    joined = join_rows([run(piece) for piece in _pieces(signature, inputs)])
+    return run_blocks(run, signature, [inputs])
+
+
+def run_blocks(run: Run, signature: Signature, blocks: Iterable[Tensors]) -> dict[str, Array]:
+    """The same for rows that come a block at a time, so that only the answers need memory."""
+    pieces = _pieces(signature, blocks)
+    # map: the inputs of a piece are let go of before the next is made
+    answers = list(map(lambda piece: (run(piece[0]), piece[1]), pieces))  # noqa: C417
+    rows = sum(count for _, count in answers)
+    joined = join_rows([answer for answer, _ in answers])
     return {name: array[:rows] for name, array in joined.items()}
 
 
@@ -74,17 +82,34 @@ def run_cases(run: Run, signature: Signature, cases: Mapping[str, Tensors]) -> d
     }
 
 
-def _pieces(signature: Signature, inputs: Tensors) -> Iterator[Tensors]:
-    rows = len(next(iter(inputs.values())))
-    row_bytes = max(sum(array.nbytes for array in inputs.values()) // max(rows, 1), 1)
-    first = signature.inputs[0].shape[0] if signature.inputs[0].shape else rows
-    fixed = first if isinstance(first, int) else None
-    size = fixed or max(1, min(_PIECE_ROWS, _PIECE_BYTES // row_bytes))
-    for start in range(0, rows, size):
-        piece = {name: array[start : start + size] for name, array in inputs.items()}
-        missing = size - len(next(iter(piece.values())))
-        if fixed and missing:
-            piece = {
-                name: np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for name, a in piece.items()
-            }
-        yield piece
+def _pieces(signature: Signature, blocks: Iterable[Tensors]) -> Iterator[tuple[Tensors, int]]:
+    """What is run at once, and how many rows of it are real."""
+    first = signature.inputs[0].shape[0] if signature.inputs[0].shape else None
+    if isinstance(first, int):
+        yield from _filled_pieces(blocks, first)
+        return
+    for block in blocks:
+        rows = len(next(iter(block.values())))
+        row_bytes = max(sum(array.nbytes for array in block.values()) // max(rows, 1), 1)
+        size = max(1, min(_PIECE_ROWS, _PIECE_BYTES // row_bytes))
+        for start in range(0, rows, size):
+            piece = {name: array[start : start + size] for name, array in block.items()}
+            yield piece, min(size, rows - start)
+
+
+def _filled_pieces(blocks: Iterable[Tensors], size: int) -> Iterator[tuple[Tensors, int]]:
+    """Pieces of `size` rows across the blocks; the last one is filled up with its last row."""
+    left: Tensors = {}
+    for block in blocks:
+        joined = {n: np.concatenate([left[n], a]) for n, a in block.items()} if left else block
+        rows = len(next(iter(joined.values())))
+        whole = rows - rows % size
+        for start in range(0, whole, size):
+            yield {name: array[start : start + size] for name, array in joined.items()}, size
+        left = {name: array[whole:] for name, array in joined.items()} if whole < rows else {}
+    if left:
+        count = len(next(iter(left.values())))
+        yield (
+            {n: np.concatenate([a, np.repeat(a[-1:], size - count, axis=0)]) for n, a in left.items()},
+            count,
+        )

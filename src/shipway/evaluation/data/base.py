@@ -30,6 +30,10 @@ class Reading:
     """The filter that brings images to the model's size (`bilinear`, `nearest`, …); None: they must have it."""
     python: Path | None = None
     """The interpreter that runs `module.py:function`."""
+    drop_bad: bool = False
+    """Go on without rows that cannot be used, instead of refusing the data."""
+    part: str | None = None
+    """Only the rows of this part of the split (`split.py`)."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Column:
     row_shape: tuple[int, ...] = ()
     rows: int | None = None
     """None where only reading tells; all columns of one file need the same."""
+    is_scalar: bool = False
+    """One value for the whole file: it has no rows."""
     called: str = ""
     """As messages have it, where the name alone would not do."""
 

@@ -14,11 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shipway.errors import DataMismatchError, DataValueError
+from shipway.errors import DataMismatchError
 from shipway.types import Array, Dim, DType, TensorSpec
-
-ROWS_PER_BLOCK = 4096
-"""Rows that are scanned at a time, so that a scan needs little memory beside the data."""
 
 Unit = Literal["row", "request"]
 """What axis 0 of the data counts."""
@@ -65,25 +62,26 @@ def check_free_dimensions(
 
 
 def fit_values(
-    array: Array, spec: TensorSpec, *, called: str, unit: Unit = "row"
+    array: Array, spec: TensorSpec, *, called: str, from_table: bool = False
 ) -> tuple[Array, str | None]:
     """The array in the input's dtype, and a note where its width was changed.
 
-    Raises `DataMismatchError` on a dtype of another kind or values that the input's dtype cannot hold, and
-    `DataValueError` on NaN and infinity.
+    A table's whole numbers and booleans are numbers like its others (`from_table`): frames hold a column of 0 and
+    1 as integers. NaN and infinity stay. Raises `DataMismatchError` on a dtype of another kind or values
+    that the input's dtype cannot hold.
     """
     wanted = spec.dtype.numpy
     if spec.dtype is DType.BYTES:
-        if array.dtype.kind not in "SU":
+        if array.dtype.kind not in "OSU":
             raise _kind_mismatch(array, spec, called)
         return array.astype(object), None
-    same_kind = (array.dtype.kind == "f" and spec.dtype.is_float) or (
-        array.dtype.kind in "iu" and spec.dtype.is_integer
+    same_kind = (
+        (from_table and spec.dtype.is_float and array.dtype.kind in "iub")
+        or (array.dtype.kind == "f" and spec.dtype.is_float)
+        or (array.dtype.kind in "iu" and spec.dtype.is_integer)
     )
     if array.dtype != wanted and not same_kind:
         raise _kind_mismatch(array, spec, called)
-    if spec.dtype.is_float:
-        _refuse_special_values(array, called, unit)
     if array.dtype == wanted:
         return array, None
     if spec.dtype.is_integer:
@@ -91,14 +89,15 @@ def fit_values(
         return array.astype(wanted), f"{called}: {array.dtype} stored as {wanted}, every value fits"
     with np.errstate(over="ignore"):
         fitted = array.astype(wanted)
-    if wanted.itemsize < array.dtype.itemsize and not np.isfinite(fitted).all():
+    if wanted.itemsize < array.dtype.itemsize and (np.isinf(fitted) & np.isfinite(array)).any():
         largest = float(np.finfo(wanted).max)
         raise DataMismatchError(
             f"Array {called!r} is {array.dtype} with values beyond ±{largest:.3g}, the range of {wanted}, "
             f"which input {spec.name!r} takes.",
             hint="Check the values, or scale them as for training.",
         )
-    return fitted, f"{called}: {array.dtype} rounded to {wanted}"
+    word = "rounded to" if array.dtype.kind == "f" else "read as"
+    return fitted, f"{called}: {array.dtype} {word} {wanted}"
 
 
 def _fits(sizes: tuple[int, ...], dims: tuple[Dim, ...]) -> bool:
@@ -166,29 +165,6 @@ def _kind_mismatch(array: Array, spec: TensorSpec, called: str) -> DataMismatchE
         )
         return DataMismatchError(message, hint=f"Use {line}. {remark}")
     return DataMismatchError(message, hint=f"Use {line}, if that is what the model was trained on.")
-
-
-def _refuse_special_values(array: Array, called: str, unit: Unit) -> None:
-    rows: list[int] = []
-    nan = infinite = 0
-    for start in range(0, len(array), ROWS_PER_BLOCK):
-        block = array[start : start + ROWS_PER_BLOCK]
-        finite = np.isfinite(block)
-        if finite.all():
-            continue
-        missing = int(np.isnan(block).sum())
-        nan += missing
-        infinite += int(block.size - finite.sum()) - missing
-        bad = ~finite.reshape(len(block), -1).all(axis=1)
-        rows.extend((start + np.flatnonzero(bad)).tolist())
-    if rows:
-        shown = ", ".join(str(row) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
-        raise DataValueError(
-            f"Array {called!r} holds {nan} NaN and {infinite} infinite values, in {len(rows)} of "
-            f"{len(array)} {unit}s ({unit}s {shown}).",
-            hint=f"Fill them in as for training, or drop the {unit}s: keep = numpy.isfinite({called})"
-            f".reshape(len({called}), -1).all(axis=1); {called} = {called}[keep].",
-        )
 
 
 def _refuse_out_of_range(array: Array, spec: TensorSpec, called: str) -> None:

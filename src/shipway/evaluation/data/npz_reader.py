@@ -51,4 +51,6 @@ class NpzReader:
 
 def _column(array: StoredArray) -> Column:
     rows, *row_shape = array.shape or (0,)
-    return Column(array.name, array.dtype, tuple(row_shape), rows=rows, called=str(array))
+    return Column(
+        array.name, array.dtype, tuple(row_shape), rows=rows, is_scalar=not array.shape, called=str(array)
+    )

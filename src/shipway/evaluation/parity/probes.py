@@ -130,12 +130,10 @@ def _edge_rows(spreads: Mapping[str, Spread]) -> dict[str, Array]:
 
 
 def _choose_rows(dataset: Dataset, generator: np.random.Generator) -> dict[str, Array]:
-    row_bytes = max(1, sum(array.nbytes for array in dataset.inputs.values()) // dataset.rows)
-    count = min(ROWS, dataset.rows, max(1, CASE_BYTES // row_bytes))
+    count = min(ROWS, dataset.rows, max(1, CASE_BYTES // dataset.row_bytes))
     if count == dataset.rows:
         return dict(dataset.inputs)
-    chosen = np.sort(generator.choice(dataset.rows, count, replace=False))
-    return {name: array[chosen] for name, array in dataset.inputs.items()}
+    return dataset.take(np.sort(generator.choice(dataset.rows, count, replace=False))).inputs
 
 
 def _sizes_without_data(spec: TensorSpec) -> tuple[int, ...]:

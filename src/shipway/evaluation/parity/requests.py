@@ -64,10 +64,9 @@ def make_requests(
 
 
 def _choose(dataset: Dataset, generator: np.random.Generator) -> list[Request]:
-    request_bytes = max(1, sum(array.nbytes for array in dataset.inputs.values()) // dataset.rows)
-    count = min(REQUESTS, dataset.rows, max(1, CASE_BYTES // request_bytes))
-    chosen = np.sort(generator.choice(dataset.rows, count, replace=False))
-    return [{name: array[number, ...] for name, array in dataset.inputs.items()} for number in chosen]
+    count = min(REQUESTS, dataset.rows, max(1, CASE_BYTES // dataset.row_bytes))
+    chosen = dataset.take(np.sort(generator.choice(dataset.rows, count, replace=False))).inputs
+    return [{name: array[number, ...] for name, array in chosen.items()} for number in range(count)]
 
 
 def _spreads(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shipway.evaluation.data.dataset import Dataset
+from shipway.evaluation.data.dataset import in_memory
 from shipway.evaluation.parity.probes import is_typical, kind_of, make_cases
 from shipway.types import DType, TensorSpec
 
@@ -15,8 +15,7 @@ TOKENS = (
 
 
 def dataset(tmp_path, **inputs):
-    rows = len(next(iter(inputs.values())))
-    return Dataset(inputs=inputs, labels=None, rows=rows, sha256="", path=tmp_path)
+    return in_memory(inputs, path=tmp_path)
 
 
 def assert_fit(cases, specs):

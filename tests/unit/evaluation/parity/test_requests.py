@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shipway.evaluation.data.dataset import Dataset
+from shipway.evaluation.data.dataset import in_memory
 from shipway.evaluation.parity.probes import is_typical, kind_of
 from shipway.evaluation.parity.requests import REQUESTS, make_requests
 from shipway.sources.workers.loaded import is_request
@@ -15,8 +15,7 @@ SPECS = (X, TEMPERATURE)
 
 
 def dataset(tmp_path, **inputs):
-    rows = len(next(iter(inputs.values())))
-    return Dataset(inputs, labels=None, rows=rows, sha256="", path=tmp_path, has_rows=False)
+    return in_memory(inputs, path=tmp_path, has_rows=False)
 
 
 def assert_fit(cases, specs):
