@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+    recall_score,
+)
 
 from shipway.bundle.evidence import Estimate, Json
 from shipway.errors import DataEmptyError, DataMismatchError
@@ -23,6 +28,7 @@ from shipway.evaluation.statistics import wilson_interval
 
 SCORES = ("precision", "recall", "f1")
 AVERAGES = ("macro", "micro", "weighted")
+MOST_PAIRS = 20
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class ClassificationReport:
     """How well a classifier decided."""
 
     metrics: dict[str, Estimate]
-    """`accuracy`, `precision_macro` …, then per class `precision[NAME]`, `recall[NAME]`, `f1[NAME]`."""
+    """`accuracy`, `balanced_accuracy`, `precision_macro` …, `mcc`, then `precision[NAME]`, … per class."""
     class_names: tuple[str, ...]
     support: tuple[int, ...]
     """Labelled rows of each class."""
@@ -69,9 +75,9 @@ def classification_metrics(
         raise DataMismatchError(f"There are {len(labels)} labels for {len(predicted)} predictions.")
     if not len(labels):
         raise DataEmptyError("There is no row to judge.", hint="Give labelled data with at least one row.")
-    count = max(decisions.class_count, len(class_names))
+    count = decisions.class_count
     if decisions.rule.class_count is None:
-        count = max(count, int(labels.max()) + 1)
+        count = max(count, len(class_names), int(labels.max()) + 1)
     check_labels(labels, count)
     confusion = np.bincount(labels * count + predicted, minlength=count * count).reshape(count, count)
     return report_of_counts(confusion, class_names=class_names, decision_rule=str(decisions.rule))
@@ -81,7 +87,7 @@ def report_of_counts(
     confusion: NDArray[np.int64], *, class_names: Sequence[str] = (), decision_rule: str = ""
 ) -> ClassificationReport:
     """The report of a confusion matrix, `[classes, classes]` (label, decision), with at least one row counted."""
-    names = _unique_names(class_names, len(confusion))
+    names = unique_names(class_names, len(confusion))
     values, notes = _values(confusion, names)
     intervals = bootstrap_intervals(confusion)
     metrics = {}
@@ -109,7 +115,21 @@ def _values(confusion: NDArray[np.int64], names: tuple[str, ...]) -> tuple[dict[
     """scikit-learn's values: `average` by name, and per class an array for each score (NaN: undefined)."""
     label, decision = np.nonzero(confusion)
     weights = confusion[label, decision]
-    average = {"accuracy": float(accuracy_score(label, decision, sample_weight=weights))}
+    average = {
+        "accuracy": float(accuracy_score(label, decision, sample_weight=weights)),
+        # scikit-learn's balanced accuracy, without its warning where classes are decided that no label names.
+        "balanced_accuracy": float(
+            recall_score(
+                label,
+                decision,
+                sample_weight=weights,
+                labels=np.unique(label),
+                average="macro",
+                zero_division=0,
+            )
+        ),
+        "mcc": _matthews(label, decision, weights),
+    }
     for kind in AVERAGES:
         found = precision_recall_fscore_support(
             label, decision, sample_weight=weights, average=kind, zero_division=0
@@ -117,13 +137,42 @@ def _values(confusion: NDArray[np.int64], names: tuple[str, ...]) -> tuple[dict[
         average.update(
             {f"{score}_{kind}": float(value) for score, value in zip(SCORES, found[:3], strict=True)}
         )
-    order = ["accuracy", *(f"{score}_{kind}" for score in SCORES for kind in AVERAGES)]
+    order = [
+        "accuracy",
+        "balanced_accuracy",
+        *(f"{score}_{kind}" for score in SCORES for kind in AVERAGES),
+        "mcc",
+    ]
     single = precision_recall_fscore_support(
         label, decision, sample_weight=weights, labels=np.arange(len(names)), zero_division=np.nan
     )
     values: dict[str, Any] = dict(zip(SCORES, single[:3], strict=True))
     values["average"] = {name: average[name] for name in order}
     return values, _notes(confusion, names)
+
+
+def _matthews(label: NDArray[np.int64], decision: NDArray[np.int64], weights: NDArray[np.int64]) -> float:
+    """NaN where one side has one class only: scikit-learn answers 0 there, as for a model that guesses."""
+    if min(len(np.unique(label)), len(np.unique(decision))) < 2:
+        return float("nan")
+    return float(matthews_corrcoef(label, decision, sample_weight=weights))
+
+
+def confused_pairs(report: ClassificationReport) -> list[dict[str, Json]]:
+    """Which class was taken for which, most rows first, at most 20; `share` is of the label's rows."""
+    wrong = np.array(report.confusion)
+    np.fill_diagonal(wrong, 0)
+    count = len(wrong)
+    order = np.argsort(-wrong.ravel(), kind="stable")[: min(MOST_PAIRS, np.count_nonzero(wrong))]
+    return [
+        {
+            "label": report.class_names[label],
+            "decision": report.class_names[decision],
+            "rows": int(wrong[label, decision]),
+            "share": int(wrong[label, decision]) / report.support[label],
+        }
+        for label, decision in (divmod(cell, count) for cell in order.tolist())
+    ]
 
 
 def _notes(confusion: NDArray[np.int64], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -136,6 +185,15 @@ def _notes(confusion: NDArray[np.int64], names: tuple[str, ...]) -> tuple[str, .
         (labelled & ~decided, "never decided: precision is undefined, and counts as 0 in the averages"),
         (~labelled & decided, "no row is labelled so: recall is undefined, and counts as 0 in the averages"),
     )
+    single = [
+        f"{side} are all of one class: MCC is undefined"
+        for side, present in (("Labels", labelled), ("Decisions", decided))
+        if present.sum() == 1
+    ]
+    return (*single, *_class_notes(groups, names))
+
+
+def _class_notes(groups: Sequence[tuple[NDArray[np.bool_], str]], names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(
         f"{', '.join(names[index] for index in np.flatnonzero(mask)[:10])}"
         f"{', …' if mask.sum() > 10 else ''}: {words}"
@@ -168,14 +226,17 @@ def _accuracy_interval(confusion: NDArray[np.int64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _estimate(value: float, low: float, high: float) -> Estimate:
+def _estimate(value: float, low: float | None, high: float | None) -> Estimate:
     """The interval always holds the value: a percentile bootstrap of a biased figure may end beside it."""
     if np.isnan(value):
         return Estimate(None)
+    if low is None or high is None:
+        return Estimate(float(value))
     return Estimate(float(value), float(min(low, value)), float(max(high, value)))
 
 
-def _unique_names(class_names: Sequence[str], count: int) -> tuple[str, ...]:
+def unique_names(class_names: Sequence[str], count: int) -> tuple[str, ...]:
+    """`count` names that tell the classes apart: as given, by their index where there is none."""
     names = [str(name) for name in class_names][:count]
     names += [str(index) for index in range(len(names), count)]
     return tuple(name if names.count(name) == 1 else f"{name} ({index})" for index, name in enumerate(names))

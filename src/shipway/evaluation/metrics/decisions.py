@@ -24,7 +24,8 @@ class DecisionRule:
 
     output: str
     kind: str
-    """`"argmax"`, `"threshold"` or `"label"` (the output is the class index itself)."""
+    """`"argmax"`, `"threshold"`, `"label"` (the output is the class index itself) or `"each"` (several classes a
+    row: a threshold for each column)."""
     class_count: int | None
     """None where a label output does not tell."""
     threshold: float = 0.0
@@ -34,6 +35,8 @@ class DecisionRule:
             return f"the class with the largest value of output {self.output!r}"
         if self.kind == "label":
             return f"the class that output {self.output!r} names"
+        if self.kind == "each":
+            return f"every class whose value of output {self.output!r} is above {self.threshold:g}"
         return f"class 1 where output {self.output!r} is above {self.threshold:g}, else class 0"
 
     def apply(self, outputs: Mapping[str, Array]) -> Decisions:
@@ -44,7 +47,7 @@ class DecisionRule:
                 hint="Check that this is the model that the bundle was made from.",
             )
         values = _as_rows(outputs[self.output])
-        columns = self.class_count if self.kind == "argmax" else 1
+        columns = self.class_count if self.kind in ("argmax", "each") else 1
         if values.shape[1] != columns:
             raise DataMismatchError(
                 f"Output {self.output!r} has shape {list(outputs[self.output].shape)}; "
@@ -60,15 +63,20 @@ class Decisions:
 
     rule: DecisionRule
     scores: Array
-    """`[rows, classes]` for argmax, `[rows, 1]` else, in the output's dtype."""
+    """`[rows, classes]` for argmax and each, `[rows, 1]` else, in the output's dtype."""
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
-        """The class index of each row, `[rows]`; the first of equal largest values, as numpy and ONNX have it."""
+        """The class index of each row, `[rows]`; the first of equal largest values, as numpy and ONNX have it.
+
+        With several classes a row (`each`): 0 and 1, `[rows, classes]`.
+        """
         if self.rule.kind == "argmax":
             return np.asarray(self.scores.argmax(axis=1), dtype=np.int64)
         if self.rule.kind == "label":
             return self.scores[:, 0].astype(np.int64)
+        if self.rule.kind == "each":
+            return (self.scores > self.rule.threshold).astype(np.int64)
         return (self.scores[:, 0] > self.rule.threshold).astype(np.int64)
 
     @cached_property
@@ -83,6 +91,8 @@ class Decisions:
         values = self.scores.astype(np.float64)
         if self.rule.kind == "threshold":
             return 2 * np.abs(values[:, 0] - self.rule.threshold)
+        if self.rule.kind == "each":
+            return np.asarray(2 * np.abs(values - self.rule.threshold).min(axis=1))
         top = np.partition(values, -2, axis=1)
         return np.asarray(top[:, -1] - top[:, -2])
 
@@ -119,12 +129,7 @@ def choose_rule(
     threshold: float | None = None,
 ) -> DecisionRule:
     """The rule that `decide` applies; raises what it raises."""
-    name = output if output is not None else _only_candidate(outputs, signature)
-    if name not in outputs:
-        raise UsageError(
-            f"The model has no output {name!r}.", hint=f"Its outputs are {', '.join(map(repr, outputs))}."
-        )
-    values = _as_rows(outputs[name])
+    name, values = read_output(outputs, signature, output=output)
     if values.dtype.kind in "iub":
         return DecisionRule(output=name, kind="label", class_count=None)
     if values.shape[1] > 1:
@@ -132,6 +137,34 @@ def choose_rule(
     if threshold is None:
         threshold = 0.5 if bool(((values >= 0) & (values <= 1)).all()) else 0.0
     return DecisionRule(output=name, kind="threshold", class_count=2, threshold=threshold)
+
+
+def choose_each_rule(
+    outputs: Mapping[str, Array],
+    signature: Signature,
+    *,
+    output: str | None = None,
+    threshold: float | None = None,
+) -> DecisionRule:
+    """The rule for several classes a row: a column decides for itself, above 0.5 where all values are in [0, 1]
+    or whole numbers, else above 0. Raises what `decide` raises."""
+    name, values = read_output(outputs, signature, output=output)
+    if threshold is None:
+        inside = values.dtype.kind in "iub" or bool(((values >= 0) & (values <= 1)).all())
+        threshold = 0.5 if inside else 0.0
+    return DecisionRule(output=name, kind="each", class_count=values.shape[1], threshold=threshold)
+
+
+def read_output(
+    outputs: Mapping[str, Array], signature: Signature, *, output: str | None = None
+) -> tuple[str, Array]:
+    """The output to judge, chosen as `decide` does, and its values `[rows, columns]`; raises what that raises."""
+    name = output if output is not None else _only_candidate(outputs, signature)
+    if name not in outputs:
+        raise UsageError(
+            f"The model has no output {name!r}.", hint=f"Its outputs are {', '.join(map(repr, outputs))}."
+        )
+    return name, _as_rows(outputs[name])
 
 
 def _only_candidate(outputs: Mapping[str, Array], signature: Signature) -> str:
@@ -151,8 +184,8 @@ def _only_candidate(outputs: Mapping[str, Array], signature: Signature) -> str:
             )
     shown = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in outputs.items())
     raise DataMismatchError(
-        f"No output of the model reads as classes: expected float[rows, classes]; found {shown}.",
-        hint="Classification metrics need one value a class and row; other tasks are not judged yet.",
+        f"No output of the model can be judged: expected float[rows, columns]; found {shown}.",
+        hint="Metrics need one value a row, or one a row and class (or target).",
     )
 
 

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of what a confusion matrix says: F1 and the macro and weighted averages.
+"""Bootstrap intervals of what a confusion matrix says: F1, the averages, balanced accuracy and MCC.
 
 The matrix is drawn anew from the multinomial distribution of its own cells, which is the bootstrap over rows.
 The seed is fixed, so equal data gives equal intervals.
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from shipway.evaluation.metrics.bootstrap import open_interval
 from shipway.evaluation.statistics import resample_counts, wilson_interval
 
 SEED = 20_260
@@ -24,9 +25,9 @@ MANY_CELLS = 5_000
 def bootstrap_intervals(confusion: NDArray[np.int64]) -> dict[str, Any]:
     """95 % intervals of a confusion matrix `[classes, classes]` (label, decision) with at least one row.
 
-    `f1` → arrays `(low, high)`, `[classes]`; `precision_macro`, `recall_macro`, `f1_macro` and the same with
-    `weighted` → `(low, high)`. Where nothing was decided wrongly there is nothing to resample, and the interval
-    would be a point: its lower end is then Wilson's for as many right decisions.
+    `f1` → arrays `(low, high)`, `[classes]`; `precision_macro`, `recall_macro`, `f1_macro`, the same with
+    `weighted`, `balanced_accuracy` and `mcc` → `(low, high)`. Where nothing was decided wrongly, or nothing
+    rightly, there is nothing to resample, and the interval would be a point: see `open_interval`.
     """
     label, decision = np.nonzero(confusion)
     counts = confusion[label, decision]
@@ -46,11 +47,13 @@ def bootstrap_intervals(confusion: NDArray[np.int64]) -> dict[str, Any]:
         right, labelled, decided = (np.asarray(drawn @ matrix) for matrix in sums)
         scores = _scores(right, labelled, decided)
         f1.append(scores["f1"].astype(np.float32))
-        for name, values in _averages(scores, labelled, decided).items():
+        found = _averages(scores, labelled, decided)
+        found["mcc"] = _matthews(right, labelled, decided)
+        for name, values in found.items():
             averages.setdefault(name, []).append(values)
     return {
         "f1": _f1_interval(confusion, np.concatenate(f1)),
-        **{name: _interval(confusion, np.concatenate(parts)) for name, parts in averages.items()},
+        **{name: _interval(name, confusion, np.concatenate(parts)) for name, parts in averages.items()},
     }
 
 
@@ -74,14 +77,30 @@ def _averages(
     for name, values in scores.items():
         found[f"{name}_macro"] = (values * present).sum(axis=1) / present.sum(axis=1)
         found[f"{name}_weighted"] = (values * shares).sum(axis=1)
+    found["balanced_accuracy"] = scores["recall"].sum(axis=1) / (labelled > 0).sum(axis=1)
     return found
 
 
-def _interval(confusion: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[float, float]:
-    right, total = int(np.trace(confusion)), int(confusion.sum())
-    low, high = np.quantile(values, [0.025, 0.975])
-    if right == total:
-        low = wilson_interval(right, total)[0]
+def _matthews(
+    right: NDArray[np.float64], labelled: NDArray[np.float64], decided: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Gorodkin's R_K (2004), which is scikit-learn's `matthews_corrcoef`; NaN where a side has one class."""
+    total = labelled.sum(axis=1)
+    spread = (total**2 - (labelled**2).sum(axis=1)) * (total**2 - (decided**2).sum(axis=1))
+    above_chance = right.sum(axis=1) * total - (labelled * decided).sum(axis=1)
+    return np.asarray(np.where(spread > 0, above_chance / np.sqrt(np.where(spread > 0, spread, 1)), np.nan))
+
+
+def _interval(
+    name: str, confusion: NDArray[np.int64], values: NDArray[np.float64]
+) -> tuple[float | None, float | None]:
+    defined = values[np.isfinite(values)]
+    if not defined.size:
+        return None, None
+    low, high = np.quantile(defined, [0.025, 0.975])
+    if high - low < 1e-12:
+        found = open_interval(float(low), int(confusion.sum()), (-1 if name == "mcc" else 0, 1))
+        return found.low, found.high
     return float(low), float(high)
 
 
@@ -91,4 +110,8 @@ def _f1_interval(
     low, high = (bound.astype(np.float64) for bound in np.quantile(values, [0.025, 0.975], axis=0))
     right, labelled, decided = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     flawless = (right == labelled) & (right == decided)
-    return np.where(flawless, wilson_interval(right, labelled)[0], low), high
+    never = (right == 0) & (labelled + decided > 0)
+    return (
+        np.where(flawless, wilson_interval(right, labelled)[0], low),
+        np.where(never, wilson_interval(0, (labelled + decided) / 2)[1], high),
+    )
