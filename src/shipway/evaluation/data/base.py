@@ -30,6 +30,8 @@ class Reading:
     """The filter that brings images to the model's size (`bilinear`, `nearest`, …); None: they must have it."""
     python: Path | None = None
     """The interpreter that runs `module.py:function`."""
+    columns: tuple[str, ...] = ()
+    """Columns to keep beside inputs and labels, one value a row: what slices are made of."""
     drop_bad: bool = False
     """Go on without rows that cannot be used, instead of refusing the data."""
     part: str | None = None

@@ -64,7 +64,7 @@ class Dataset:
     has_rows: bool = True
     """False: each entry along the first axis is a whole request."""
     columns: Mapping[str, Array] = field(default_factory=dict)
-    """One value a row each, `[rows]`: what slices may be made of."""
+    """Those that were asked for: one value a row each, `[rows]`."""
     class_names: tuple[str, ...] = ()
     """Where the data names its classes (folders of images)."""
     dropped: BadRows = field(default_factory=BadRows)
@@ -107,11 +107,12 @@ class Dataset:
                 hint="shipway export, serve and check work on it; judge its quality by your own measure.",
             )
         if self.labels is None:
-            columns = f" Its columns: {', '.join(list(self.columns)[:12])}." if self.columns else ""
+            names = list(self.reader.columns) if self.reader is not None else []
+            is_table = self.reader is not None and self.reader.format != "npz"
             raise LabelError(
-                f"{self.path} holds no labels; judging quality needs them.{columns}",
-                hint="Name the column that holds them: --label NAME."
-                if self.columns
+                f"{self.path} holds no labels; judging quality needs them.",
+                hint=f"Name the column that holds them by --label: {', '.join(names[:12])}."
+                if is_table
                 else 'Add them: numpy.savez("data.npz", x=..., y=...), y being class indices, int64[rows].',
             )
         return self.labels
@@ -208,7 +209,7 @@ def load_dataset(
     unit: Unit = "row" if has_rows else "request"
     reader = NpzReader(path)
     try:
-        assignment = assign_columns(reader, signature_inputs, unit=unit, label=told.label)
+        assignment = assign_columns(reader, signature_inputs, unit=unit, label=told.label, kept=told.columns)
         fitted = FittedRows(reader, signature_inputs, assignment, unit)
         fitted.check_form()
         return _load(fitted, told)
@@ -232,20 +233,18 @@ def _load(fitted: FittedRows, told: Reading) -> Dataset:
         bad.refuse(reader.path, rows, unit)
     joined = {name: _joined(pieces) for name, pieces in columns.items()}
     label = fitted.assignment.label
-    labels = joined.pop(label, None) if label is not None else None
     notes = [*reader.notes, *fitted.notes]
-    if fitted.assignment.unused or (fitted.assignment.others and reader.format == "npz"):
-        left = sorted((*fitted.assignment.unused, *fitted.assignment.others))
-        notes.append(f"not used: {', '.join(left)}")
+    if fitted.assignment.unused:
+        notes.append(f"not used: {', '.join(sorted(fitted.assignment.unused))}")
     whole = Dataset(
         source=held.rows() or _Streamed(fitted),
-        labels=labels,
+        labels=None if label is None else joined[label],
         rows=rows,
         sha256=reader.sha256(),
         path=reader.path,
         notes=tuple(notes),
         has_rows=unit == "row",
-        columns=joined,
+        columns={name: joined[name] for name in fitted.assignment.kept},
         row_numbers=np.arange(rows, dtype=np.int64),
         hashes=np.concatenate(hashes),
         class_names=reader.class_names,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shipway.errors import DataMismatchError, LabelError
+from shipway.errors import DataMismatchError, LabelError, UsageError
 from shipway.evaluation.data.base import Column, Reader
 from shipway.evaluation.data.fit import Unit, dims_of
 from shipway.types import DType, TensorSpec
@@ -21,25 +21,32 @@ class Assignment:
     inputs: Mapping[str, tuple[str, ...]]
     """Input → its column; several, in the file's order, where the columns of a table are one input's values."""
     label: str | None
-    others: tuple[str, ...]
-    """One value a row each: what slices may be made of."""
+    kept: tuple[str, ...]
+    """Columns that the user asked for beside these."""
     unused: tuple[str, ...]
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Columns that are read for inputs and labels."""
+        """Columns that are read."""
         read = [column for columns in self.inputs.values() for column in columns]
-        return tuple(dict.fromkeys([*read, *([self.label] if self.label else [])]))
+        return tuple(dict.fromkeys([*read, *([self.label] if self.label else []), *self.kept]))
 
 
 def assign_columns(
-    reader: Reader, specs: Sequence[TensorSpec], *, unit: Unit, label: str | None = None
+    reader: Reader,
+    specs: Sequence[TensorSpec],
+    *,
+    unit: Unit,
+    label: str | None = None,
+    kept: tuple[str, ...] = (),
 ) -> Assignment:
     """Columns go by the inputs' names; a single input's may be called `x`, or be a whole table's columns.
 
-    `label` is the label column's name where the user gave one. Raises `DataMismatchError` naming both sides,
-    and `LabelError` where the label column named is not there.
+    `label` is the label column's name where the user gave one, `kept` are columns to keep beside. Raises
+    `DataMismatchError` naming both sides, `LabelError` where the label column named is not there, and
+    `UsageError` where one to keep is not.
     """
+    _require_kept(reader, kept)
     if label is not None and label not in reader.columns:
         raise LabelError(
             f"{reader.path} has no column {label!r} to take the labels from; "
@@ -59,16 +66,19 @@ def assign_columns(
             (name for name in reader.label_names if name in reader.columns and name not in taken), None
         )
     left = [name for name in reader.columns if name not in taken and name != label]
-    rows = reader.columns[next(iter(inputs.values()))[0]].rows if inputs else None
-    others = tuple(name for name in left if unit == "row" and _is_one_value_a_row(reader, name, rows))
-    return Assignment(inputs, label, others, tuple(name for name in left if name not in others))
+    return Assignment(inputs, label, kept, tuple(name for name in left if name not in kept))
 
 
-def _is_one_value_a_row(reader: Reader, name: str, rows: int | None) -> bool:
-    column = reader.columns[name]
-    is_pickled = reader.format == "npz" and column.dtype.hasobject
-    is_plain = column.dtype.kind in "biufSUO" and not is_pickled and not column.is_scalar
-    return is_plain and column.row_shape == () and column.rows == rows
+def _require_kept(reader: Reader, kept: tuple[str, ...]) -> None:
+    for name in kept:
+        column = reader.columns.get(name)
+        if column is None or column.row_shape or column.is_scalar:
+            found = "it has none of that name" if column is None else f"it holds {column}"
+            plain = [name for name, one in reader.columns.items() if not one.row_shape and not one.is_scalar]
+            raise UsageError(
+                f"{reader.path} has no column {name!r} of one value a row to slice by: {found}.",
+                hint=f"Its columns are {', '.join(plain[:_SHOWN]) or 'none'}.",
+            )
 
 
 def _named(reader: Reader, specs: Sequence[TensorSpec]) -> dict[str, tuple[str, ...]] | None:

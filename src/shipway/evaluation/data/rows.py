@@ -28,7 +28,7 @@ class FittedBlock:
     first_row: int
     inputs: dict[str, Array]
     columns: dict[str, Array]
-    """The labels' column and those that slices may be made of."""
+    """The labels' column and those that are kept."""
 
     @property
     def rows(self) -> int:
@@ -69,13 +69,11 @@ class FittedRows:
         Raises `DataFormatError` and `DataMismatchError` where a block is damaged or does not fit.
         """
         names = self.assignment.used if with_columns else self._input_columns()
-        if with_columns:
-            names = (*names, *self.assignment.others)
         for block in self._read(names, rows=self._block_rows):
             inputs = {spec.name: self._fit(block, spec, bad) for spec in self.specs}
             for problem in block.problems if bad is not None else ():
                 bad.note(problem)  # type: ignore[union-attr]
-            wanted = (self.assignment.label, *self.assignment.others) if with_columns else ()
+            wanted = (self.assignment.label, *self.assignment.kept) if with_columns else ()
             yield FittedBlock(block.first_row, inputs, {name: block.arrays[name] for name in wanted if name})
 
     def _fit(self, block: Block, spec: TensorSpec, bad: BadRows | None) -> Array:
