@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shipway.types import Array
 
 PARTS: Final = ("calibration", "tuning", "gate")
-"""What `part_of` indexes: ranges for quantizing come of the first, choices of the second, verdicts of the last."""
+"""Indexed by `part_of`: ranges for quantizing come of the first, a choice of the second, verdicts of the last."""
 
 CALIBRATION_SHARE: Final = 0.2
 TUNING_SHARE: Final = 0.2
