@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from shipway.actions.evaluate import Quality, load_data, load_labelled, open_session, quality_of
+from shipway.actions.evaluate import load_data, open_session
+from shipway.actions.judging import Judging, Quality, quality_of, require_labels
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
 from shipway.actions.running import Run, explain_answer, join_rows, run_blocks, run_requests, run_rows
@@ -16,6 +18,7 @@ from shipway.bundle.evidence import Json, Result, Verdict, overall
 from shipway.bundle.golden import Golden
 from shipway.bundle.store import Bundle, open_bundle
 from shipway.errors import BundleFormatError
+from shipway.evaluation.data.base import Reading
 from shipway.evaluation.data.dataset import Dataset
 from shipway.evaluation.parity.numeric import answer_parity
 from shipway.planning.measure import Speed, measure_speed
@@ -41,6 +44,8 @@ def check(
     bundle: Path | str,
     *,
     data: Path | str | None = None,
+    reading: Reading | None = None,
+    judging: Judging | None = None,
     accept: Collection[Result] = (),
     observer: Observer = SILENT,
 ) -> Outcome:
@@ -52,23 +57,35 @@ def check(
     Raises `EndpointError`, `BundleError`, `DataError`.
     """
     opened = open_bundle(Path(bundle))
-    dataset = None
-    if data is not None:
-        dataset = _load(Path(data), opened.manifest.signature, observer)
-    with Endpoint(url, opened.manifest.name) as endpoint:
-        checked = check_endpoint(endpoint, opened, dataset, observer)
+    asked = (judging or Judging()).of_bundle(opened.manifest)
+    told = asked.reading(reading)
+    with ExitStack() as stack:
+        dataset = None
+        if data is not None:
+            dataset = load_data(Path(data), opened.manifest.signature, observer, reading=told)
+            stack.enter_context(dataset)
+            if dataset.has_rows:
+                require_labels(dataset, asked)
+        endpoint = stack.enter_context(Endpoint(url, opened.manifest.name))
+        checked = check_endpoint(endpoint, opened, dataset, observer, judging=asked, reading=told)
     return Outcome(
         verdicts=checked.verdicts,
-        metrics=checked.quality.report.metrics if checked.quality else {},
+        metrics=checked.quality.metrics if checked.quality else {},
         measurements=checked.speed.to_json() if checked.speed else {},
         bundle=BundleRef.of(opened),
-        details={"url": url, **({"evaluation": checked.quality.to_json()} if checked.quality else {})},
+        details={"url": url, **(checked.quality.details() if checked.quality else {})},
         accepted=frozenset(accept),
     )
 
 
 def check_endpoint(
-    endpoint: Endpoint, bundle: Bundle, dataset: Dataset | None, observer: Observer
+    endpoint: Endpoint,
+    bundle: Bundle,
+    dataset: Dataset | None,
+    observer: Observer,
+    *,
+    judging: Judging,
+    reading: Reading,
 ) -> Checked:
     """The check itself; speed is measured only where the answers are right."""
     observer.begin("check")
@@ -91,20 +108,21 @@ def check_endpoint(
             verdicts.append(verdict)
             if dataset.has_rows and not explain_answer(answers, bundle.manifest.signature, rows=dataset.rows):
                 quality = quality_of(
-                    answers, bundle.manifest.signature, dataset, subject=where, observer=observer
+                    answers,
+                    bundle.manifest.signature,
+                    dataset,
+                    subject=where,
+                    judging=judging,
+                    reading=reading,
+                    observer=observer,
                 )
-                verdicts.append(quality.verdict)
+                verdicts.extend(quality.verdicts)
     speed = None
     if all(verdict.result is Result.PASS for verdict in verdicts):
         observer.doing("measuring latency and throughput")
         speed = _measure(endpoint, golden)
     observer.end(_summarize(verdicts, speed), overall(verdicts))
     return Checked(verdicts=tuple(verdicts), speed=speed, quality=quality)
-
-
-def _load(path: Path, signature: Signature, observer: Observer) -> Dataset:
-    """Labelled rows; or requests, whose answers are compared and judged by no label."""
-    return (load_labelled if signature.has_rows else load_data)(path, signature, observer)
 
 
 def _judge_signature(found: Signature, expected: Signature, where: str) -> Verdict:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from shipway.actions.check import check_endpoint
+from shipway.actions.check import Checked, check_endpoint
 from shipway.actions.conversion import Converted, convert
-from shipway.actions.evaluate import Quality, judge_quality, summarize
 from shipway.actions.example_request import example_request
+from shipway.actions.judging import Judging, Quality, end_evaluation, judge_quality, require_labels
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
 from shipway.actions.packing import pack
-from shipway.actions.subject import Subject, check_name, default_name, read_subject
+from shipway.actions.subject import check_name, default_name, read_subject
 from shipway.bundle.evidence import Result
 from shipway.bundle.store import Bundle, BundleWriter
+from shipway.evaluation.data.base import Reading
 from shipway.evaluation.data.dataset import Dataset
 from shipway.sources.base import Hints, Limits
 from shipway.sources.detect import open_source
@@ -73,6 +75,8 @@ def deploy(
     python: Path | str | None = None,
     limits: Limits | None = None,
     hints: Hints | None = None,
+    reading: Reading | None = None,
+    judging: Judging | None = None,
     accept: Collection[Result] = (),
     observer: Observer = SILENT,
 ) -> Deployment:
@@ -85,6 +89,8 @@ def deploy(
     Raises whatever `export`, `evaluate`, `serve` and `check` raise.
     """
     path, accepted = Path(model), frozenset(accept)
+    asked = judging or Judging()
+    told = asked.reading(reading)
     chosen = check_name(name) if name is not None else default_name(path)
     require_free_port(host, port)
     with ExitStack() as stack:
@@ -99,9 +105,11 @@ def deploy(
             python=interpreter,
             limits=limits,
             hints=hints,
+            reading=told,
         )
         assert subject.dataset is not None
-        subject.dataset.require_labels()
+        stack.enter_context(subject.dataset)
+        require_labels(subject.dataset, asked)
         writer = stack.enter_context(BundleWriter(Path(out) / f"{chosen}.bundle"))
         converted = stack.enter_context(convert(subject, writer, observer))
         found = Outcome(
@@ -111,32 +119,51 @@ def deploy(
         )
         if not found.is_fine:
             return Deployment(outcome=found)
-        quality = _evaluate(converted, subject.name, subject.dataset, observer)
+        quality = _evaluate(converted, subject.name, subject.dataset, asked, told, observer)
         found = replace(
             found,
-            verdicts=(*found.verdicts, quality.verdict),
-            metrics=quality.report.metrics,
-            details={**found.details, "evaluation": quality.to_json()},
+            verdicts=(*found.verdicts, *quality.verdicts),
+            metrics=quality.metrics,
+            details={**found.details, **quality.details()},
         )
         if not found.is_fine:
             return Deployment(outcome=found)
         observer.begin("bundle")
         bundle = pack(writer, subject, converted, quality=quality, accepted=accepted)
         observer.end(f"{bundle.path} ({bundle.id[:12]})")
-    found = replace(found, bundle=BundleRef.of(bundle))
-    return _serve_and_check(bundle, subject, found, host=host, port=port, observer=observer)
+        found = replace(found, bundle=BundleRef.of(bundle))
+        check = partial(
+            check_endpoint, dataset=subject.dataset, judging=asked, reading=told, observer=observer
+        )
+        return _serve_and_check(bundle, found, check, host=host, port=port, observer=observer)
 
 
-def _evaluate(converted: Converted, name: str, dataset: Dataset, observer: Observer) -> Quality:
+def _evaluate(
+    converted: Converted, name: str, dataset: Dataset, asked: Judging, told: Reading, observer: Observer
+) -> Quality:
     observer.begin("evaluate")
     session = converted.session
-    quality = judge_quality(session.run, session.signature, dataset, subject=name, observer=observer)
-    observer.end(summarize(quality), quality.verdict.result)
+    quality = judge_quality(
+        session.run,
+        session.signature,
+        dataset,
+        subject=name,
+        judging=asked,
+        reading=told,
+        observer=observer,
+    )
+    end_evaluation(quality, observer)
     return quality
 
 
 def _serve_and_check(
-    bundle: Bundle, subject: Subject, found: Outcome, *, host: str, port: int, observer: Observer
+    bundle: Bundle,
+    found: Outcome,
+    check: Callable[[Endpoint, Bundle], Checked],
+    *,
+    host: str,
+    port: int,
+    observer: Observer,
 ) -> Deployment:
     observer.begin("serve")
     observer.doing("starting the server and proving the model on this machine")
@@ -144,7 +171,7 @@ def _serve_and_check(
     try:
         observer.end(server.url)
         with Endpoint(server.url, bundle.manifest.name) as endpoint:
-            checked = check_endpoint(endpoint, bundle, subject.dataset, observer)
+            checked = check(endpoint, bundle)
         request = example_request(bundle, server.url)
     except BaseException:
         server.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import closing
+from contextlib import ExitStack
 from pathlib import Path
 
 from shipway.actions.conversion import SERVED, convert
@@ -13,6 +13,7 @@ from shipway.actions.packing import pack
 from shipway.actions.subject import read_subject
 from shipway.bundle.evidence import Result
 from shipway.bundle.store import BundleWriter
+from shipway.evaluation.data.base import Reading
 from shipway.sources.base import Hints, Limits
 from shipway.sources.detect import open_source
 
@@ -27,6 +28,7 @@ def export(
     python: Path | str | None = None,
     limits: Limits | None = None,
     hints: Hints | None = None,
+    reading: Reading | None = None,
     accept: Collection[Result] = (),
     observer: Observer = SILENT,
 ) -> Outcome:
@@ -34,17 +36,18 @@ def export(
 
     `model` is a file, a folder, or `module.py:factory`. `to` are the formats, one variant each: `onnx` (which the
     server runs), `torchscript`, `pt2`, `savedmodel`, `keras`, `litert`, `openvino`. `hints` say what the file
-    cannot. `name` defaults to the file's stem. `data` is an `.npz` with real inputs; without it the verdicts are
-    taken on generated ones, and say so. `python` is the interpreter of the environment that the model was trained
-    in (default: this one). The bundle is written whatever the verdict, and carries it. `accept` are the verdicts
-    other than PASS that the caller decides to live with.
+    cannot. `name` defaults to the file's stem. `data` holds real inputs, read as `reading` says; without it the
+    verdicts are taken on generated ones, and say so. `python` is the interpreter of the environment that the model
+    was trained in (default: this one). The bundle is written whatever the verdict, and carries it. `accept` are
+    the verdicts other than PASS that the caller decides to live with.
 
     Raises `UsageError` (no such format, no way to it), `SourceError`, `DataError`, `WorkerError`, `ExportError`,
     `EnvironmentFailure`, `OutputExistsError`.
     """
     target, interpreter = Path(out), None if python is None else Path(python)
-    source = open_source(Path(model), python=interpreter, limits=limits, hints=hints)
-    with closing(source):
+    with ExitStack() as stack:
+        source = open_source(Path(model), python=interpreter, limits=limits, hints=hints)
+        stack.callback(source.close)
         subject = read_subject(
             source,
             name=name,
@@ -53,11 +56,15 @@ def export(
             python=interpreter,
             limits=limits,
             hints=hints,
+            reading=reading,
         )
-        with BundleWriter(target) as writer, convert(subject, writer, observer, to=to) as converted:
-            observer.begin("bundle")
-            bundle = pack(writer, subject, converted, accepted=accept)
-            observer.end(f"{bundle.path} ({bundle.id[:12]})")
+        if subject.dataset is not None:
+            stack.enter_context(subject.dataset)
+        writer = stack.enter_context(BundleWriter(target))
+        converted = stack.enter_context(convert(subject, writer, observer, to=to))
+        observer.begin("bundle")
+        bundle = pack(writer, subject, converted, accepted=accept)
+        observer.end(f"{bundle.path} ({bundle.id[:12]})")
     return Outcome(
         verdicts=converted.verdicts,
         bundle=BundleRef.of(bundle),

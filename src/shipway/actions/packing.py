@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shipway import __version__
 from shipway.actions.conversion import Converted
-from shipway.actions.evaluate import Quality
+from shipway.actions.judging import Quality
 from shipway.actions.subject import Subject
 from shipway.actions.variants import ProvenVariant, StoredVariant
 from shipway.bundle.evidence import Evidence, Json, Result
@@ -35,7 +35,8 @@ def pack(
     manifest = Manifest(
         name=subject.name,
         version="1",
-        task=None if quality is None else "classification",
+        task=None if quality is None else quality.judged.task,
+        labels=None if quality is None else quality.class_names,
         signature=converted.signature,
         variants=variants,
         provenance=_provenance(subject, converted, accepted),
@@ -68,7 +69,7 @@ def _evidence(
 ) -> list[Evidence]:
     data: dict[str, Json] | None = None
     if subject.dataset is not None:
-        data = {"sha256": subject.dataset.sha256, "rows": subject.dataset.rows, "origin": "data"}
+        data = {**subject.dataset.to_json(), "origin": "data"}
     evidence = [
         Evidence("verdict", _about(variant), data, verdict.to_json())
         for variant, proven in zip(variants, converted.variants, strict=True)
@@ -76,9 +77,10 @@ def _evidence(
     ]
     if quality is not None:  # taken on the served variant, which is the first
         about = _about(variants[0])
-        evidence.append(Evidence("verdict", about, data, quality.verdict.to_json()))
-        content = {"task": "classification", **quality.report.to_json()}
-        evidence.append(Evidence("metrics", about, data, content))
+        judged = {**quality.dataset.to_json(), "origin": "data"}
+        evidence.extend(Evidence("verdict", about, judged, verdict.to_json()) for verdict in quality.verdicts)
+        metrics = {name: estimate.to_json() for name, estimate in quality.metrics.items()}
+        evidence.append(Evidence("metrics", about, judged, {**quality.to_json(), "metrics": metrics}))
     return evidence
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from shipway import registry
 from shipway.actions.observer import Observer
 from shipway.errors import DataMismatchError, SourceUnsupportedError, UsageError
+from shipway.evaluation.data.base import Reading
 from shipway.evaluation.data.dataset import Dataset, load_dataset
 from shipway.evaluation.data.inferring import infer_inputs
 from shipway.sources.base import Description, Hints, Limits, Source, SourceFormat
@@ -40,6 +41,7 @@ def read_subject(
     python: Path | None = None,
     limits: Limits | None = None,
     hints: Hints | None = None,
+    reading: Reading | None = None,
 ) -> Subject:
     """Describes the source and loads the data against its inputs.
 
@@ -73,7 +75,7 @@ def read_subject(
         python=python,
         limits=limits,
     )
-    return subject if data is None else _with_data(subject, data, observer)
+    return subject if data is None else _with_data(subject, data, observer, reading)
 
 
 def without_rows(subject: Subject, observer: Observer) -> Subject | None:
@@ -91,14 +93,14 @@ def without_rows(subject: Subject, observer: Observer) -> Subject | None:
     return replace(subject, has_rows=False, dataset=dataset)
 
 
-def _with_data(subject: Subject, data: Path, observer: Observer) -> Subject:
+def _with_data(subject: Subject, data: Path, observer: Observer, reading: Reading | None) -> Subject:
     try:
-        dataset = load_dataset(data, subject.inputs, has_rows=subject.has_rows)
+        dataset = load_dataset(data, subject.inputs, has_rows=subject.has_rows, reading=reading)
     except DataMismatchError:
         found = without_rows(subject, observer)
         if found is None:
             raise
-        subject, dataset = found, load_dataset(data, found.inputs, has_rows=False)
+        subject, dataset = found, load_dataset(data, found.inputs, has_rows=False, reading=reading)
     for note in dataset.notes:
         observer.note(note)
     return replace(subject, dataset=dataset)

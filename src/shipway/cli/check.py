@@ -10,8 +10,22 @@ from rich.console import Console
 
 import shipway
 from shipway.cli.command import run_action
-from shipway.cli.options import AcceptOption, JsonFlag, accepted
-from shipway.cli.show import show_metrics, show_result, show_speed
+from shipway.cli.data_options import (
+    DATA_HELP,
+    ClassesOption,
+    DropBadFlag,
+    LabelOption,
+    PartOption,
+    PixelsOption,
+    ResizeOption,
+    SliceOption,
+    TaskOption,
+    given_judging,
+    given_reading,
+)
+from shipway.cli.options import AcceptOption, JsonFlag, PythonOption, accepted
+from shipway.cli.show import show_result, show_speed
+from shipway.cli.show_quality import show_metrics
 
 if TYPE_CHECKING:
     from shipway.actions.outcome import Outcome
@@ -24,16 +38,29 @@ def command(
     bundle: Annotated[
         Path, typer.Option("--bundle", metavar="BUNDLE", help="The bundle it should answer as.")
     ],
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DATA", help="Labelled data (.npz) to ask.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", metavar="DATA", help=DATA_HELP)] = None,
+    label: LabelOption = None,
+    pixels: PixelsOption = None,
+    resize: ResizeOption = None,
+    drop_bad: DropBadFlag = False,
+    part: PartOption = None,
+    task: TaskOption = "auto",
+    slices: SliceOption = None,
+    classes: ClassesOption = None,
+    python: PythonOption = None,
     accept: AcceptOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Ask a live endpoint, and judge whether it answers as the bundle's model does, and how fast."""
     verdicts = accepted(accept)
+    reading = given_reading(
+        label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, part=part, python=python
+    )
+    judging = given_judging(task=task, slices=slices, classes=classes)
     run_action(
-        lambda terminal: shipway.check(url, bundle, data=data, accept=verdicts, observer=terminal),
+        lambda terminal: shipway.check(
+            url, bundle, data=data, reading=reading, judging=judging, accept=verdicts, observer=terminal
+        ),
         _show,
         as_json=as_json,
     )

@@ -9,6 +9,18 @@ import typer
 from rich.console import Console
 
 import shipway
+from shipway.cli.data_options import (
+    DATA_HELP,
+    ClassesOption,
+    DropBadFlag,
+    LabelOption,
+    PixelsOption,
+    ResizeOption,
+    SliceOption,
+    TaskOption,
+    given_judging,
+    given_reading,
+)
 from shipway.cli.exit_codes import FINE, NOT_PASS
 from shipway.cli.options import (
     MODEL_HELP,
@@ -27,7 +39,8 @@ from shipway.cli.options import (
     given_hints,
 )
 from shipway.cli.reporting import errors_reported, print_document
-from shipway.cli.show import show_metrics, show_result, show_speed
+from shipway.cli.show import show_result, show_speed
+from shipway.cli.show_quality import show_metrics
 from shipway.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -39,7 +52,7 @@ SUMMARY = "Take a model all the way to a checked endpoint."
 
 def command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
-    data: Annotated[Path, typer.Option("--data", metavar="DATA", help="Labelled data (.npz): x and y.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DATA", help=DATA_HELP)],
     name: Annotated[
         str | None, typer.Option("--name", help="The model's name (default: the file's stem).")
     ] = None,
@@ -53,6 +66,13 @@ def command(
     timeout: TimeoutOption = 900.0,
     memory_limit: MemoryOption = None,
     disk_limit: DiskOption = None,
+    label: LabelOption = None,
+    pixels: PixelsOption = None,
+    resize: ResizeOption = None,
+    drop_bad: DropBadFlag = False,
+    task: TaskOption = "auto",
+    slices: SliceOption = None,
+    classes: ClassesOption = None,
     given: InputOption = None,
     signature: SignatureOption = None,
     weights: WeightsOption = None,
@@ -66,6 +86,8 @@ def command(
     """
     console = Console(stderr=as_json)
     verdicts, hints = accepted(accept), given_hints(given, signature, weights, trust)
+    reading = given_reading(label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, python=python)
+    judging = given_judging(task=task, slices=slices, classes=classes)
     with errors_reported(as_json=as_json):
         with Terminal(console) as terminal:
             deployment = shipway.deploy(
@@ -78,6 +100,8 @@ def command(
                 python=python,
                 limits=child_limits(timeout, memory_limit, disk_limit),
                 hints=hints,
+                reading=reading,
+                judging=judging,
                 accept=verdicts,
                 observer=terminal,
             )

@@ -10,8 +10,22 @@ from rich.console import Console
 
 import shipway
 from shipway.cli.command import run_action
-from shipway.cli.options import JsonFlag
-from shipway.cli.show import show_metrics, show_result
+from shipway.cli.data_options import (
+    DATA_HELP,
+    ClassesOption,
+    DropBadFlag,
+    LabelOption,
+    PartOption,
+    PixelsOption,
+    ResizeOption,
+    SliceOption,
+    TaskOption,
+    given_judging,
+    given_reading,
+)
+from shipway.cli.options import JsonFlag, PythonOption
+from shipway.cli.show import show_result
+from shipway.cli.show_quality import show_metrics
 
 if TYPE_CHECKING:
     from shipway.actions.outcome import Outcome
@@ -23,11 +37,28 @@ def command(
     target: Annotated[
         str, typer.Argument(metavar="BUNDLE|URL", help="A bundle, or the address of a live model.")
     ],
-    data: Annotated[Path, typer.Option("--data", metavar="DATA", help="Labelled data (.npz).")],
+    data: Annotated[Path, typer.Option("--data", metavar="DATA", help=DATA_HELP)],
+    label: LabelOption = None,
+    pixels: PixelsOption = None,
+    resize: ResizeOption = None,
+    drop_bad: DropBadFlag = False,
+    part: PartOption = None,
+    task: TaskOption = "auto",
+    slices: SliceOption = None,
+    classes: ClassesOption = None,
+    python: PythonOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure accuracy, precision, recall and F1 on labelled data."""
-    run_action(lambda terminal: shipway.evaluate(target, data, observer=terminal), _show, as_json=as_json)
+    """Measure quality on labelled data: every usual figure of the task, each with its 95 % interval."""
+    reading = given_reading(
+        label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, part=part, python=python
+    )
+    judging = given_judging(task=task, slices=slices, classes=classes)
+    run_action(
+        lambda terminal: shipway.evaluate(target, data, reading=reading, judging=judging, observer=terminal),
+        _show,
+        as_json=as_json,
+    )
 
 
 def _show(outcome: Outcome, console: Console) -> None:

@@ -11,6 +11,14 @@ from rich.markup import escape
 
 import shipway
 from shipway.cli.command import run_action
+from shipway.cli.data_options import (
+    DATA_HELP,
+    DropBadFlag,
+    LabelOption,
+    PixelsOption,
+    ResizeOption,
+    given_reading,
+)
 from shipway.cli.options import (
     MODEL_HELP,
     AcceptOption,
@@ -50,7 +58,7 @@ def command(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="DATA", help="Real inputs (.npz) to take the verdicts on."),
+        typer.Option("--data", metavar="DATA", help=f"Real inputs to take the verdicts on. {DATA_HELP}"),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="The model's name (default: the file's stem).")
@@ -59,6 +67,10 @@ def command(
     timeout: TimeoutOption = 900.0,
     memory_limit: MemoryOption = None,
     disk_limit: DiskOption = None,
+    label: LabelOption = None,
+    pixels: PixelsOption = None,
+    resize: ResizeOption = None,
+    drop_bad: DropBadFlag = False,
     given: InputOption = None,
     signature: SignatureOption = None,
     weights: WeightsOption = None,
@@ -68,6 +80,7 @@ def command(
 ) -> None:
     """Convert MODEL, verify that it is still the same model, and write a bundle."""
     verdicts, hints = accepted(accept), given_hints(given, signature, weights, trust)
+    reading = given_reading(label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, python=python)
     run_action(
         lambda terminal: shipway.export(
             model,
@@ -78,6 +91,7 @@ def command(
             python=python,
             limits=child_limits(timeout, memory_limit, disk_limit),
             hints=hints,
+            reading=reading,
             accept=verdicts,
             observer=terminal,
         ),

@@ -1,4 +1,4 @@
-"""Outcomes as people read them: the metrics table, signatures, speed, the result."""
+"""Outcomes as people read them: signatures, speed, the result."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shipway.bundle.evidence import Estimate, Result
+from shipway.bundle.evidence import Result
 from shipway.cli.terminal import COLORS
 
 if TYPE_CHECKING:
     from shipway.actions.outcome import Outcome
-
-_AVERAGES = ("macro", "micro", "weighted")
-_SCORES = ("precision", "recall", "f1")
 
 
 def show_result(outcome: Outcome, console: Console) -> None:
@@ -25,39 +22,6 @@ def show_result(outcome: Outcome, console: Console) -> None:
     color = COLORS.get(Result(outcome.result), "bold") if outcome.result != "DONE" else "green"
     accepted = " (accepted)" if outcome.is_fine and outcome.result not in ("PASS", "DONE") else ""
     console.print(f"[{color}]{outcome.result}[/]{accepted}", highlight=False)
-
-
-def show_metrics(outcome: Outcome, console: Console) -> None:
-    """Accuracy, and precision, recall and F1 per class and on average, each with its 95 % interval."""
-    metrics = outcome.metrics
-    if not metrics:
-        return
-    evaluation: Mapping[str, Any] = outcome.details["evaluation"]
-    console.print(f"\nQuality on {evaluation['rows']} labelled rows, with 95 % intervals", highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("class")
-    for score in _SCORES:
-        table.add_column("F1" if score == "f1" else score, justify="right", no_wrap=True)
-    table.add_column("rows", justify="right")
-    for name, support in zip(evaluation["classes"], evaluation["support"], strict=True):
-        cells = [_cell(metrics.get(f"{score}[{name}]")) for score in _SCORES]
-        table.add_row(escape(str(name)), *cells, str(support))
-    table.add_section()
-    for average in _AVERAGES:
-        table.add_row(average, *[_cell(metrics.get(f"{score}_{average}")) for score in _SCORES], "")
-    table.add_section()
-    table.add_row(
-        "[bold]accuracy[/]", "", "", f"[bold]{_cell(metrics.get('accuracy'))}[/]", str(evaluation["rows"])
-    )
-    console.print(table)
-
-
-def _cell(estimate: Estimate | None) -> str:
-    if estimate is None or estimate.value is None:
-        return "undefined"
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} [dim]{estimate.low:.2f}–{estimate.high:.2f}[/]"
 
 
 def show_speed(outcome: Outcome, console: Console) -> None:

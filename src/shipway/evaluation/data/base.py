@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from shipway.types import Array
 
 Pixels = Literal["0..255", "0..1", "-1..1", "imagenet"]
 """How an image's bytes become a model's numbers; `imagenet`: 0..1, then the channels' usual mean and spread."""
+PIXELS: tuple[Pixels, ...] = get_args(Pixels)
 
 
 @dataclass(frozen=True)
