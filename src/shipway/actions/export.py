@@ -37,9 +37,9 @@ def export(
     `model` is a file, a folder, or `module.py:factory`. `to` are the formats, one variant each: `onnx` (which the
     server runs), `torchscript`, `pt2`, `savedmodel`, `keras`, `litert`, `openvino`. `hints` say what the file
     cannot. `name` defaults to the file's stem. `data` holds real inputs, read as `reading` says; without it the
-    verdicts are taken on generated ones, and say so. `python` is the interpreter of the environment that the model
-    was trained in (default: this one). The bundle is written whatever the verdict, and carries it. `accept` are
-    the verdicts other than PASS that the caller decides to live with.
+    verdicts are taken on generated ones, and say so. `python` is the interpreter of the environment that the
+    model was trained in (default: this one). The bundle is written whatever the verdict, and carries it. `accept`
+    are the verdicts other than PASS that the caller decides to live with.
 
     Raises `UsageError` (no such format, no way to it), `SourceError`, `DataError`, `WorkerError`, `ExportError`,
     `EnvironmentFailure`, `OutputExistsError`.

@@ -14,7 +14,7 @@ from shipway.actions.observer import Observer
 from shipway.actions.running import Run, run_blocks
 from shipway.bundle.evidence import Estimate, Json, Verdict, overall
 from shipway.bundle.manifest import Manifest
-from shipway.errors import DataEmptyError
+from shipway.errors import DataEmptyError, UsageError
 from shipway.evaluation.data.base import Problem, Reading
 from shipway.evaluation.data.dataset import Dataset
 from shipway.evaluation.metrics.decisions import decide
@@ -22,6 +22,8 @@ from shipway.evaluation.metrics.judge import judge
 from shipway.evaluation.metrics.judged import Judged
 from shipway.evaluation.metrics.label_fit import label_fit
 from shipway.evaluation.metrics.predicates import parse_predicate
+from shipway.evaluation.metrics.user_metric import measure_user_metric
+from shipway.sources.base import Limits
 from shipway.types import Array, Signature, Tensors
 
 _SECONDS_BETWEEN_WORDS = 5.0
@@ -35,6 +37,8 @@ class Judging:
     """`classification`, `multilabel` or `regression`; `auto` tells by the labels and the outputs."""
     slices: Sequence[str] = ()
     """Columns or predicates: `age`, `age >= 60 and site in (A, B)`."""
+    metrics: Sequence[str] = ()
+    """The user's own, `module.py:function`."""
     class_names: Sequence[str] = ()
     """In the order of the model's outputs; labels may then be these names."""
 
@@ -143,6 +147,7 @@ def quality_of(
         class_names=judging.class_names or dataset.class_names,
         slices=slices,
     )
+    judged = _with_user_metrics(judged, labels, outputs, judging, reading, observer)
     verdicts: tuple[Verdict, ...] = ()
     if judged.task == "classification":
         verdicts = (
@@ -151,6 +156,28 @@ def quality_of(
     for verdict in verdicts:
         observer.verdict(verdict)
     return Quality(judged, dataset, verdicts)
+
+
+def _with_user_metrics(
+    judged: Judged, labels: Array, outputs: Tensors, judging: Judging, reading: Reading, observer: Observer
+) -> Judged:
+    for path_and_name in judging.metrics:
+        found, notes = measure_user_metric(
+            path_and_name,
+            labels,
+            outputs,
+            python=reading.python,
+            limits=Limits(),
+            progress=observer.doing,
+        )
+        taken = sorted(set(found) & set(judged.metrics))
+        if taken:
+            raise UsageError(
+                f"The metric {path_and_name} returns {', '.join(taken)}, which Shipway computes itself.",
+                hint="Give it another name.",
+            )
+        judged = replace(judged, metrics={**judged.metrics, **found}, notes=(*judged.notes, *notes))
+    return judged
 
 
 def require_labels(dataset: Dataset, judging: Judging) -> None:

@@ -15,6 +15,7 @@ from shipway.cli.data_options import (
     ClassesOption,
     DropBadFlag,
     LabelOption,
+    MetricOption,
     PartOption,
     PixelsOption,
     ResizeOption,
@@ -46,6 +47,7 @@ def command(
     part: PartOption = None,
     task: TaskOption = "auto",
     slices: SliceOption = None,
+    metric: MetricOption = None,
     classes: ClassesOption = None,
     python: PythonOption = None,
     accept: AcceptOption = None,
@@ -56,7 +58,7 @@ def command(
     reading = given_reading(
         label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, part=part, python=python
     )
-    judging = given_judging(task=task, slices=slices, classes=classes)
+    judging = given_judging(task=task, slices=slices, metrics=metric, classes=classes)
     run_action(
         lambda terminal: shipway.check(
             url, bundle, data=data, reading=reading, judging=judging, accept=verdicts, observer=terminal

@@ -74,6 +74,15 @@ SliceOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="FILE.py:FUNCTION",
+        help="A metric of your own: FUNCTION(labels, outputs) returns a number, or a dict of them. Repeatable.",
+        rich_help_panel=_PANEL,
+    ),
+]
 ClassesOption = Annotated[
     str | None,
     typer.Option(
@@ -113,9 +122,11 @@ def given_reading(
     )
 
 
-def given_judging(*, task: str, slices: list[str] | None, classes: str | None) -> Judging:
+def given_judging(
+    *, task: str, slices: list[str] | None, metrics: list[str] | None, classes: str | None
+) -> Judging:
     """What the options ask of the data."""
     from shipway.actions.judging import Judging  # inside: as above
 
     names = tuple(name.strip() for name in classes.split(",")) if classes else ()
-    return Judging(task=task, slices=tuple(slices or ()), class_names=names)
+    return Judging(task=task, slices=tuple(slices or ()), metrics=tuple(metrics or ()), class_names=names)

@@ -14,6 +14,7 @@ from shipway.cli.data_options import (
     ClassesOption,
     DropBadFlag,
     LabelOption,
+    MetricOption,
     PixelsOption,
     ResizeOption,
     SliceOption,
@@ -72,6 +73,7 @@ def command(
     drop_bad: DropBadFlag = False,
     task: TaskOption = "auto",
     slices: SliceOption = None,
+    metric: MetricOption = None,
     classes: ClassesOption = None,
     given: InputOption = None,
     signature: SignatureOption = None,
@@ -87,7 +89,7 @@ def command(
     console = Console(stderr=as_json)
     verdicts, hints = accepted(accept), given_hints(given, signature, weights, trust)
     reading = given_reading(label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, python=python)
-    judging = given_judging(task=task, slices=slices, classes=classes)
+    judging = given_judging(task=task, slices=slices, metrics=metric, classes=classes)
     with errors_reported(as_json=as_json):
         with Terminal(console) as terminal:
             deployment = shipway.deploy(

@@ -15,6 +15,7 @@ from shipway.cli.data_options import (
     ClassesOption,
     DropBadFlag,
     LabelOption,
+    MetricOption,
     PartOption,
     PixelsOption,
     ResizeOption,
@@ -45,6 +46,7 @@ def command(
     part: PartOption = None,
     task: TaskOption = "auto",
     slices: SliceOption = None,
+    metric: MetricOption = None,
     classes: ClassesOption = None,
     python: PythonOption = None,
     as_json: JsonFlag = False,
@@ -53,7 +55,7 @@ def command(
     reading = given_reading(
         label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, part=part, python=python
     )
-    judging = given_judging(task=task, slices=slices, classes=classes)
+    judging = given_judging(task=task, slices=slices, metrics=metric, classes=classes)
     run_action(
         lambda terminal: shipway.evaluate(target, data, reading=reading, judging=judging, observer=terminal),
         _show,

@@ -59,7 +59,13 @@ def test_evidence_is_bound_to_the_files_and_the_data(model: Path, data: Path, tm
     assert [item.kind for item in found] == ["verdict", "verdict"]
     for item, verdict in zip(found, outcome.verdicts, strict=True):
         assert item.subject == {"variant": "onnx-fp32", "files": files}
-        assert item.data == {"sha256": sha256(data), "rows": 100, "origin": "data"}
+        assert item.data == {
+            "sha256": sha256(data),
+            "rows": 100,
+            "origin": "data",
+            "parts": item.data["parts"],
+        }
+        assert sum(part["rows"] for part in item.data["parts"].values()) == 100
         assert item.content == json.loads(json.dumps(verdict.to_json()))
     assert bundle.manifest.provenance["source"] == {
         "format": "onnx",
