@@ -8,6 +8,8 @@ equal intervals.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,17 +26,14 @@ class RowBootstrap:
     """Draws of `rows` rows with replacement, as weights of groups of rows."""
 
     def __init__(self, rows: int) -> None:
-        generator = np.random.default_rng(SEED)
         self.rows = rows
         self.groups = min(rows, MOST_GROUPS)
         self.group: NDArray[np.int64] = np.arange(rows)
         """Each row's group, `[rows]`."""
         if rows > MOST_GROUPS:
-            self.group = generator.permutation(self.group) % MOST_GROUPS
-        drawn = generator.multinomial(self.groups, np.full(self.groups, 1 / self.groups), size=REPLICATES)
-        self.weights: NDArray[np.float64] = drawn.astype(np.float64)
-        """How often each group was drawn, `[replicates, groups]`."""
-        self._weights32 = drawn.astype(np.float32)
+            self.group = np.random.default_rng(SEED).permutation(self.group) % MOST_GROUPS
+        self.weights = _draw(self.groups)
+        """How often each group was drawn, `[replicates, groups]`, not to be written to."""
 
     def sums(self, values: Array) -> NDArray[np.float64]:
         """Sums of per-row `values` by replicate: `[rows]` → `[replicates]`, `[rows, k]` → `[replicates, k]`."""
@@ -56,7 +55,19 @@ class RowBootstrap:
         Whole numbers below 2**24, which float32 holds exactly, at half the cost of a product in float64.
         """
         table = np.bincount(self.group * count + cells, minlength=self.groups * count)
-        return self._weights32 @ table.reshape(self.groups, count).astype(np.float32)
+        weights = self.weights.astype(np.float32)
+        return weights @ table.reshape(self.groups, count).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _draw(groups: int) -> NDArray[np.float64]:
+    """`groups` of as many groups, drawn with replacement, counted in each replicate."""
+    drawn = np.random.default_rng(SEED).integers(groups, size=(REPLICATES, groups))
+    cells = drawn + groups * np.arange(REPLICATES)[:, None]
+    counts = np.bincount(cells.ravel(), minlength=REPLICATES * groups)
+    weights = counts.reshape(REPLICATES, groups).astype(np.float64)
+    weights.flags.writeable = False
+    return weights
 
 
 def estimate_of(

@@ -148,7 +148,7 @@ def choose_each_rule(
 ) -> DecisionRule:
     """The rule for several classes a row: a column decides for itself, above 0.5 where all values are in [0, 1]
     or whole numbers, else above 0. Raises what `decide` raises."""
-    name, values = read_output(outputs, signature, output=output)
+    name, values = read_output(outputs, signature, output=output, several=True)
     if threshold is None:
         inside = values.dtype.kind in "iub" or bool(((values >= 0) & (values <= 1)).all())
         threshold = 0.5 if inside else 0.0
@@ -156,10 +156,14 @@ def choose_each_rule(
 
 
 def read_output(
-    outputs: Mapping[str, Array], signature: Signature, *, output: str | None = None
+    outputs: Mapping[str, Array], signature: Signature, *, output: str | None = None, several: bool = False
 ) -> tuple[str, Array]:
-    """The output to judge, chosen as `decide` does, and its values `[rows, columns]`; raises what that raises."""
-    name = output if output is not None else _only_candidate(outputs, signature)
+    """The output to judge, chosen as `decide` does, and its values `[rows, columns]`.
+
+    `several` takes whole numbers of several columns too: classes that are each decided already. Raises what
+    `decide` raises.
+    """
+    name = output if output is not None else _only_candidate(outputs, signature, several=several)
     if name not in outputs:
         raise UsageError(
             f"The model has no output {name!r}.", hint=f"Its outputs are {', '.join(map(repr, outputs))}."
@@ -167,11 +171,13 @@ def read_output(
     return name, _as_rows(outputs[name])
 
 
-def _only_candidate(outputs: Mapping[str, Array], signature: Signature) -> str:
+def _only_candidate(outputs: Mapping[str, Array], signature: Signature, *, several: bool = False) -> str:
     forms = {name: outputs[name] for name in (spec.name for spec in signature.outputs) if name in outputs}
     possible = [name for name, array in forms.items() if _is_row_of_scores(array)]
     floats = [name for name in possible if forms[name].dtype.kind == "f"]
-    whole = [name for name in possible if forms[name].dtype.kind in "iub" and forms[name][:1].size == 1]
+    whole = [name for name in possible if forms[name].dtype.kind in "iub"]
+    if not several:
+        whole = [name for name in whole if forms[name][:1].size == 1]
     for candidates in (floats, whole):
         if len(candidates) == 1:
             return candidates[0]
@@ -184,7 +190,7 @@ def _only_candidate(outputs: Mapping[str, Array], signature: Signature) -> str:
             )
     shown = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in outputs.items())
     raise DataMismatchError(
-        f"No output of the model can be judged: expected float[rows, columns]; found {shown}.",
+        f"No output of the model reads as classes or numbers: expected float[rows, columns]; found {shown}.",
         hint="Metrics need one value a row, or one a row and class (or target).",
     )
 

@@ -64,7 +64,7 @@ def embedding_agreement(first: Array, second: Array) -> EmbeddingAgreement:
             f"{rows.size} rows (first: {rows[0]}) are answered with a zero vector, NaN or infinity: their cosine "
             "is undefined, and they are left out"
         )
-    a, b = (normalize(array[kept].astype(np.float64)) for array in (first, second))
+    a, b = (_of_length_one(array[kept]) for array in (first, second))
     metrics = _cosines(np.clip(np.einsum("ij,ij->i", a, b), -1.0, 1.0))
     queries = _queries(len(a))
     for k in RECALLS:
@@ -74,6 +74,11 @@ def embedding_agreement(first: Array, second: Array) -> EmbeddingAgreement:
             continue
         metrics[f"recall_at[{k}]"] = _recall(a, b, queries, k)
     return EmbeddingAgreement(metrics, len(first), len(queries), tuple(notes))
+
+
+def _of_length_one(array: Array) -> NDArray[np.float64]:
+    vectors = array.astype(np.float64)
+    return np.asarray(normalize(vectors)) if len(vectors) else vectors
 
 
 def _has_direction(array: Array) -> NDArray[np.bool_]:

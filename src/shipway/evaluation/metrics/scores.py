@@ -42,7 +42,7 @@ def read_scores(decisions: Decisions) -> Scores:
     Others are scores. With several labels a row (rule `each`) every column is judged as a single one is.
     """
     values = decisions.scores
-    if decisions.rule.kind == "label":
+    if decisions.rule.kind == "label" or values.dtype.kind != "f":
         return Scores("none", values[:, :0], notes=(_LEFT_OUT.format("The model answers with classes only"),))
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():

@@ -98,7 +98,8 @@ def _welch(inside: NDArray[np.float64], rest: NDArray[np.float64]) -> float | No
         return 1.0
     if np.ptp(inside) == 0 and np.ptp(rest) == 0:
         return None
-    return float(stats.ttest_ind(inside, rest, equal_var=False)[1])
+    moments = [(float(one.mean()), float(one.std(ddof=1)), one.size) for one in (inside, rest)]
+    return float(stats.ttest_ind_from_stats(*moments[0], *moments[1], equal_var=False)[1])
 
 
 def _why(inside: NDArray[np.float64], rest: NDArray[np.float64]) -> str:

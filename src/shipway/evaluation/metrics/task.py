@@ -61,7 +61,7 @@ def _of_rows(labels: Array, outputs: Mapping[str, Array], signature: Signature) 
     is_binary = bool(np.isin(labels, (0, 1)).all())
     if is_binary and not bool((labels.sum(axis=1) == 1).all()):
         return "multilabel"
-    values = read_output(outputs, signature)[1]
+    values = read_output(outputs, signature, several=True)[1]
     same_width = values.shape[1] == labels.shape[1]
     if is_binary:
         sums = values.sum(axis=1, dtype=np.float64) if values.dtype.kind == "f" else np.ones(1)

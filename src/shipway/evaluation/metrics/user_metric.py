@@ -32,7 +32,7 @@ def measure_user_metric(
 ) -> tuple[dict[str, Estimate], tuple[str, ...]]:
     """What `function(labels, outputs)` of the file returns: a number, or numbers by name; and notes.
 
-    `labels` are as stored, `[rows, ...]`; `outputs` the model's answers: an array for a model with one output, else
+    `labels` are as stored, `[rows, ...]`; `outputs` the answers: an array for a model with one output, else
     a dict by name. The interval is the percentile bootstrap over rows, up to 1,000 times within a minute.
     Raises `UsageError` (no such function, it fails, or returns something else), `SourceNotFoundError`,
     `WorkerError`.
