@@ -10,8 +10,9 @@ import lightgbm
 import numpy as np
 import pytest
 import xgboost
-from sklearn import datasets, ensemble, linear_model, pipeline, preprocessing, tree
+from sklearn import datasets, ensemble, linear_model, multiclass, pipeline, preprocessing, svm, tree
 from sklearn.base import BaseEstimator, clone
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from shipway.sources.workers.wire import TaskError
 from tabular_asking import ask, convert, load, require_same, rows_of
@@ -122,6 +123,56 @@ def test_a_step_without_a_converter_is_named(tabular_models: Path, tmp_path: Pat
     model = load(tabular_models / "features.skops")
     with pytest.raises(TaskError, match="no converter for RBFSampler"):
         convert(model, "sklearn/skl2onnx", tmp_path)
+
+
+def test_a_step_of_python_is_named_with_what_to_do(tmp_path: Path) -> None:
+    """In the message: that line is all that is left where several ways fail."""
+    values, labels = datasets.load_wine(return_X_y=True)
+    own = preprocessing.FunctionTransformer(np.log1p)
+    fitted = pipeline.make_pipeline(own, linear_model.LogisticRegression(max_iter=5000)).fit(values, labels)
+    joblib.dump(fitted, tmp_path / "model.joblib")
+    model = load(tmp_path / "model.joblib", trust=True)
+    with pytest.raises(TaskError, match=r"calls Python \(log1p\).*apply it before the model"):
+        convert(model, "sklearn/skl2onnx", tmp_path)
+
+
+TEXTS = ["awful plot and bad cast", "a good film", "good plot and a great cast", "bad and awful"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "converts"),
+    [
+        ({"stop_words": "english"}, True),
+        ({"stop_words": ["and", "a"]}, True),
+        ({"ngram_range": (1, 2)}, True),
+        ({"stop_words": "english", "ngram_range": (1, 2)}, False),
+    ],
+)
+def test_stop_words_between_pairs_of_words(
+    tmp_path: Path, settings: dict[str, object], converts: bool
+) -> None:
+    """scikit-learn makes one pair of the words on both sides of a stop word."""
+    steps = (TfidfVectorizer(**settings), linear_model.LogisticRegression())
+    joblib.dump(pipeline.make_pipeline(*steps).fit(TEXTS, [0, 1, 1, 0]), tmp_path / "model.joblib")
+    model = load(tmp_path / "model.joblib", trust=True)
+    if converts:
+        rows = {model.input_specs[0]["name"]: np.array(TEXTS)[:, None]}
+        require_same(model.predict(rows), ask(convert(model, "sklearn/skl2onnx", tmp_path), rows))
+    else:
+        with pytest.raises(TaskError, match="joins words before stop words are dropped: fit it without"):
+            convert(model, "sklearn/skl2onnx", tmp_path)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("way", ["sklearn/skl2onnx", "sklearn/skl2onnx-double"])
+def test_linear_machines_one_against_the_rest(tmp_path: Path, way: str, classes: int) -> None:
+    values, labels = datasets.load_iris(return_X_y=True)
+    values, labels = values[labels < classes], labels[labels < classes]
+    fitted = multiclass.OneVsRestClassifier(svm.LinearSVC()).fit(values, labels)
+    joblib.dump(fitted, tmp_path / "model.joblib")
+    model = load(tmp_path / "model.joblib", trust=True)
+    rows = {"x": values.astype(np.float32)}
+    require_same(model.predict(rows), ask(convert(model, way, tmp_path), rows))
 
 
 def test_a_tree_that_points_outside_of_itself_is_not_walked(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def write(opened: Opened, out: Path, task: Mapping[str, Any], *, in_double: bool
     model: Model = opened.model
     skl2onnx = importlib.import_module("skl2onnx")
     estimator = convertible(model.estimator)
+    _require_plain_words(estimator)
     register(parts_of(estimator))
     try:
         with repaired(floor_thresholds=not in_double):
@@ -51,6 +52,19 @@ def write(opened: Opened, out: Path, task: Mapping[str, Any], *, in_double: bool
     _use_signed_scores(proto.graph, model)
     shape_outputs(proto.graph, model.output_specs)
     finish(proto, signature_of(model), out)
+
+
+def _require_plain_words(estimator: Any) -> None:  # noqa: ANN401 - an estimator
+    """Of two words beside a stop word scikit-learn makes a pair; skl2onnx leaves the stop word between them."""
+    for part in parts_of(estimator):
+        words = getattr(part, "stop_words", None)
+        if words is not None and part.analyzer == "word" and part.ngram_range[1] > 1:
+            said = repr(words) if isinstance(words, str) else "[…]"
+            raise TaskError(
+                "export.no-way",
+                f"{type(part).__name__}(stop_words={said}, ngram_range={part.ngram_range}): skl2onnx joins words "
+                "before stop words are dropped: fit it without the one or the other.",
+            )
 
 
 def _types(model: Model, *, in_double: bool) -> Iterator[tuple[str, Any]]:
@@ -123,8 +137,16 @@ def _explain(model: Model, error: Exception) -> TaskError:
     if unknown:
         return TaskError(
             "export.no-way",
-            f"skl2onnx has no converter for {', '.join(dict.fromkeys(unknown))}.",
-            hint="Replace that step by another, or apply it before the model.",
+            f"skl2onnx has no converter for {', '.join(dict.fromkeys(unknown))}: replace that step by another, or "
+            "apply it before the model.",
+        )
+    functions = [part.func for part in parts_of(model.estimator) if getattr(part, "func", None) is not None]
+    if functions:
+        names = dict.fromkeys(getattr(function, "__name__", repr(function)) for function in functions)
+        return TaskError(
+            "export.no-way",
+            f"FunctionTransformer calls Python ({', '.join(names)}), which ONNX cannot: apply it before the "
+            "model, or put another transformer in its place.",
         )
     with blame("export.no-way", "skl2onnx failed"):
         raise error

@@ -33,9 +33,22 @@ def convertible(estimator: Any) -> Any:  # noqa: ANN401 - an estimator
             part.encode = "onehot-dense"
         elif kind == "SimpleImputer" and part.statistics_.dtype == object:
             part.missing_values = _NO_TEXT  # a tensor of strings holds no NaN
+        elif kind == "OneVsRestClassifier":
+            part.estimators_ = [_logistic_twin(member) for member in part.estimators_]
         elif hasattr(part, "_predictors"):
             _floor_thresholds(part)
     return found
+
+
+def _logistic_twin(member: Any) -> Any:  # noqa: ANN401 - as above
+    """The same hyperplane with the same scores; of a linear SVM skl2onnx looks for five columns, and it has two."""
+    linear = importlib.import_module("sklearn.linear_model")
+    if type(member).__name__ != "LinearSVC":
+        return member
+    twin = linear.LogisticRegression()
+    twin.coef_, twin.intercept_ = member.coef_, np.ravel(member.intercept_)
+    twin.classes_, twin.n_features_in_ = member.classes_, member.n_features_in_
+    return twin
 
 
 def _floor_thresholds(part: Any) -> None:  # noqa: ANN401 - as above
