@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shipway.errors import ExportError, SourceNotFoundError, SourceUnsupportedError
+from shipway.errors import DataMismatchError, ExportError, SourceNotFoundError, SourceUnsupportedError
 from shipway.sources.base import Hints, Limits
 from shipway.sources.detect import open_source
 from shipway.sources.files.weights import Weight
@@ -215,6 +215,29 @@ def test_inputs_are_asked_for_by_forwards_names(open_model):
     assert source.describe().asks_inputs is None
     signature = source.learn_signature(quiet)
     assert [spec.name for spec in signature.inputs] == ["tokens", "mask"]
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("way", ["torch/dynamo", "torch/torchscript-exporter"])
+def test_one_input_may_be_called_as_the_data_calls_it(open_model, into, way):
+    """`forward` of `nn.Sequential` calls its argument `input`."""
+    source = open_model("cnn")
+    source.assume_inputs((TensorSpec("x", DType.FP32, ("batch", 3, 12, 12)),))
+    inputs = source.learn_signature(quiet).inputs
+    assert [spec.name for spec in inputs] == ["x"]
+    cases = cases_for(inputs)
+    reference = source.answer(cases, quiet)
+    edge = edge_of(source, "onnx", way)
+    model = source.convert(edge, into, samples=next(iter(cases.values())), progress=quiet).model
+    assert_same(model, reference, cases)
+
+
+@pytest.mark.framework
+def test_one_input_by_another_name_is_none_of_several(open_model):
+    source = open_model("encoder")
+    source.assume_inputs((TensorSpec("x", DType.INT64, ("batch", 9)),))
+    with pytest.raises(DataMismatchError, match="forward takes tokens, mask; given were x"):
+        source.learn_signature(quiet)
 
 
 BROKEN = """

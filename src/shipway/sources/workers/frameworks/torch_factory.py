@@ -63,13 +63,25 @@ def caller_of(module: Any, names: Sequence[str]) -> Callable[[Any, Sequence[Any]
         if given != own or kinds[own] is inspect.Parameter.KEYWORD_ONLY:
             break
         first += 1
-    if takes_more and first == len(plain):
+    if (takes_more and first == len(plain)) or is_alone(module, names):
         first = len(names)
 
     def call(inner: Any, tensors: Sequence[Any]) -> Any:  # noqa: ANN401 - tensors in, any structure out
         return inner(*tensors[:first], **dict(zip(names[first:], tensors[first:], strict=True)))
 
     return call
+
+
+def is_alone(module: Any, names: Sequence[str]) -> bool:  # noqa: ANN401 - as above
+    """Whether one input of a name of its own can be nothing but `forward`'s one required, first argument.
+
+    Data calls it `x`; `forward` of `nn.Sequential` and most layers calls it `input`.
+    """
+    plain, required, _ = parameters_of(module)
+    kinds = {p.name: p.kind for p in inspect.signature(module.forward).parameters.values()}
+    if len(names) != 1 or names[0] in plain or len(required) != 1 or required != plain[:1]:
+        return False
+    return kinds[plain[0]] is not inspect.Parameter.KEYWORD_ONLY
 
 
 def _import(file: Path) -> ModuleType:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..frameworks.torch_factory import build, caller_of, parameters_of, read_example
+from ..frameworks.torch_factory import build, caller_of, is_alone, parameters_of, read_example
 from ..frameworks.torch_model import Model, import_torch
 from ..frameworks.torch_weights import load_weights
 from ..wire import TaskError
@@ -43,6 +43,8 @@ def load(path: Path, settings: Mapping[str, Any]) -> Model:
 
 def _in_order(module: Any, given: Sequence[Mapping[str, Any]], where: str) -> list[Mapping[str, Any]]:  # noqa: ANN401
     """The specifications in the order of `forward`'s arguments. Raises `data.mismatch`."""
+    if is_alone(module, [spec["name"] for spec in given]):
+        return list(given)
     names, required, takes_more = parameters_of(module)
     by_name = {spec["name"]: spec for spec in given}
     unknown = [name for name in by_name if name not in names]
