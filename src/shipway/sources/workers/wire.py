@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -35,6 +36,8 @@ FILE_TOO_LARGE = "file too large"
 """How the C library words EFBIG, which a write past the limit on one file gets."""
 NO_MEMORY = ("std::bad_alloc", "cannot allocate memory", "can't allocate memory", "failed to allocate memory")
 """How the C++ library, the C library, torch and ONNX Runtime say that memory ran out."""
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+"""Keras writes its messages in bold, for a terminal."""
 CLEAN_END = b"."
 """What the parent writes before it closes the pipe; its absence means that the parent died."""
 
@@ -73,7 +76,8 @@ def blame(code: str, doing: str, *, hint: str = "") -> Iterator[None]:
 
 def summarize(error: BaseException, limit: int = 600) -> str:
     """An exception in one short paragraph: its type and the first lines of its text."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = _COLOR.sub("", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     text = f"{type(error).__name__}: {' '.join(lines[:4])}" if lines else type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
