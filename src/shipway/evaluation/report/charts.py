@@ -119,7 +119,9 @@ def interval_bar(
         ends = _along(low, lowest, highest), _along(high, lowest, highest)
         path = f"M{ends[0]:g} 5v6M{ends[0]:g} 8H{ends[1]:g}M{ends[1]:g} 5v6"
         marks.append(h("path", d=path, class_="whisker"))
-    return h("svg", marks, viewBox="0 0 100 16", class_="interval", aria_hidden="true", focusable="false")
+    return h(
+        "svg", marks, viewBox="0 0 100 16", preserveAspectRatio="none", class_="interval", aria_hidden="true"
+    )
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:

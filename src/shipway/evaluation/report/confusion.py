@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
@@ -20,6 +21,9 @@ MAPPED_CLASSES = 200
 MOST_PAIRS = 20
 MOST_ROWS = 100
 LEVELS = 10
+LONGEST_LEVEL = 4
+"""Letters of a name that stands above a column without being turned."""
+MOST_CELLS = 4000
 
 
 def confusion_section(contents: Contents) -> Section | None:
@@ -38,7 +42,7 @@ def confusion_section(contents: Contents) -> Section | None:
     body.append(_pairs(contents))
     lead = (
         "Each line is a label, each column a decision; the diagonal is right. "
-        "The darker a cell, the larger its share of the label’s rows."
+        "The stronger its color, the larger a cell’s share of the label’s rows."
     )
     return Section("confusion", "Confusion", lead, body)
 
@@ -48,12 +52,10 @@ def _matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Element:
         h("th", h("span", name(class_), class_="turned"), scope="col", data_class=index, title=class_)
         for index, class_ in enumerate(classes)
     ]
-    head = h(
-        "tr",
-        h("th", "label ↓ decision →", scope="col", class_="corner"),
-        columns,
-        h("th", "rows", scope="col"),
-    )
+    corner = h("th", "label ↓", h("br"), "decision →", scope="col", class_="corner")
+    is_long = any(len(class_) > LONGEST_LEVEL for class_ in classes)
+    rows = h("th", "rows", scope="col")
+    head = h("tr", corner, columns, rows, class_="long-names" if is_long else None)
     body = [_line(index, line, classes) for index, line in enumerate(matrix)]
     made = h(
         "table",
@@ -104,13 +106,11 @@ def _legend() -> Element:
 
 def _map(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Element:
     """One square a cell, all squares of a shade in one path: a hundred classes cost tens of kilobytes."""
+    cells = _strongest_cells(matrix)
     paths: dict[str, list[str]] = {}
-    for label, line in enumerate(matrix):
-        total = sum(line)
-        for decision, rows in enumerate(line):
-            if rows:
-                shade = level(rows, total, right=label == decision).removeprefix("cell ")
-                paths.setdefault(shade, []).append(f"M{decision} {label}h1v1h-1z")
+    for rows, total, label, decision in cells:
+        shade = level(rows, total, right=label == decision).removeprefix("cell ")
+        paths.setdefault(shade, []).append(f"M{decision} {label}h1v1h-1z")
     size = len(matrix)
     words = f"Map of the confusion matrix of {size} classes: labels down, decisions across"
     chart = h(
@@ -122,9 +122,25 @@ def _map(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Element:
         class_="map",
         role="img",
         aria_label=words,
+        data_names=json.dumps(classes, ensure_ascii=False),
+        data_cells=" ".join(f"{label},{decision},{rows}" for rows, _, label, decision in cells),
     )
     below = f"Labels down from {classes[0]} to {classes[-1]}, decisions across in the same order."
+    if len(cells) == MOST_CELLS:
+        below += f" The {count(MOST_CELLS)} strongest cells are shown."
     return h("figure", chart, _legend(), h("p", below, class_="hint"))
+
+
+def _strongest_cells(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int, int]]:
+    """Rows, the label's rows, label and decision of the cells with the largest shares."""
+    cells = [
+        (rows, total, label, decision)
+        for label, line in enumerate(matrix)
+        if (total := sum(line))
+        for decision, rows in enumerate(line)
+        if rows
+    ]
+    return sorted(cells, key=lambda cell: -cell[0] / cell[1])[:MOST_CELLS]
 
 
 def _pairs(contents: Contents) -> Nodes:
@@ -138,6 +154,7 @@ def _pairs(contents: Contents) -> Nodes:
         Column("Share of the label’s rows", numeric=True),
         Column(""),
     ]
+    largest = max(pair["share"] for pair in pairs)
     rows = [
         Row(
             [
@@ -145,7 +162,7 @@ def _pairs(contents: Contents) -> Nodes:
                 Cell(name(pair["decision"])),
                 Cell(count(pair["rows"]), pair["rows"]),
                 Cell(percent(pair["share"]), pair["share"]),
-                Cell(interval_bar(pair["share"], None, None), class_="wrong-bar"),
+                Cell(interval_bar(pair["share"], None, None, highest=largest), class_="wrong-bar"),
             ],
             contents.class_index.get(str(pair["label"])),
         )
@@ -153,7 +170,7 @@ def _pairs(contents: Contents) -> Nodes:
     ]
     return [
         h("h3", "Confused most"),
-        table("Pairs of classes that are confused most", columns, rows, sortable=True),
+        table("Pairs of classes that are confused most", columns, rows, sortable=True, compact=True),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from xml.etree.ElementTree import Element
 
@@ -26,10 +27,11 @@ def calibration_section(contents: Contents) -> Section | None:
         return None
     lead = (
         "Of the rows decided with a confidence of 80 %, eight in ten should be right: points on the dashed line. "
-        "Points below it are over-confident. The bars show how many rows each point stands for."
+        "Points below it are over-confident. A larger point, and a higher bar below it, stands for more rows."
     )
-    made = figure("Reliability", _reliability(filled), _histogram(filled), table=_bins_table(filled))
-    return Section("calibration", "Calibration", lead, h("div", made, _scores(contents), class_="pair"))
+    made = figure("Reliability", _reliability(filled), _histogram(filled))
+    listed = h("div", _scores(contents), _bins_table(filled), class_="stack")
+    return Section("calibration", "Calibration", lead, h("div", made, listed, class_="pair"))
 
 
 def curves_section(contents: Contents) -> Section | None:
@@ -67,12 +69,10 @@ def _reliability(bins: Sequence[Mapping[str, Json]]) -> Element:
         low, high = found.get("accuracy_low"), found.get("accuracy_high")
         if low is not None and high is not None:
             marks.append(plot.segment((found["confidence"], low), (found["confidence"], high), "error-bar"))
-    marks.append(
-        plot.polyline(
-            [found["confidence"] for found in bins], [found["accuracy"] for found in bins], "line line-0"
-        )
-    )
-    marks += [plot.dot(found["confidence"], found["accuracy"], "point", _bin_words(found)) for found in bins]
+    most = max(found["rows"] for found in bins)
+    for found in bins:
+        radius = round(3.5 + 4 * math.sqrt(found["rows"] / most), 1)
+        marks.append(plot.dot(found["confidence"], found["accuracy"], "point", _bin_words(found), radius))
     return plot.svg(
         marks,
         label="Reliability diagram: accuracy against confidence",
@@ -118,9 +118,12 @@ def _bin_words(found: Mapping[str, Json]) -> str:
 
 
 def _bins_table(bins: Sequence[Mapping[str, Json]]) -> Element:
-    columns = [Column("Confidence")]
-    columns += [
-        Column(title, numeric=True) for title in ("Rows", "Mean confidence", "Accuracy", "95 % interval")
+    columns = [
+        Column("Confidence"),
+        Column("Rows", numeric=True),
+        Column("Mean", numeric=True, words="mean confidence"),
+        Column("Accuracy", numeric=True),
+        Column("95 % interval", numeric=True),
     ]
     rows = [
         Row(
@@ -144,7 +147,7 @@ def _bins_table(bins: Sequence[Mapping[str, Json]]) -> Element:
 
 def _scores(contents: Contents) -> Element | None:
     wanted = [metric for metric in ("ece", "brier", "log_loss") if metric in contents.metrics]
-    return metrics_table("Figures of the probabilities", contents, wanted) if wanted else None
+    return metrics_table("Figures of the probabilities", contents, wanted, brief=True) if wanted else None
 
 
 def _curve_figure(
@@ -155,8 +158,8 @@ def _curve_figure(
     axes: tuple[str, str],
 ) -> Element:
     plot = Plot()
-    # Colored lines come last, so that gray ones do not cross them.
-    order = sorted(curves, key=lambda class_: class_ in styles)
+    # Colored lines come last, so that gray ones do not cross them; the lowest area on top.
+    order = sorted(curves, key=lambda class_: list(styles)[::-1].index(class_) if class_ in styles else -1)
     lines = [
         h(
             "g",
@@ -191,7 +194,7 @@ def _areas(ranked: Sequence[str], styles: Mapping[str, str], contents: Contents)
         )
         for class_ in ranked
     ]
-    return table("Areas under the curves", columns, rows, sortable=True)
+    return table("Areas under the curves", columns, rows, sortable=True, compact=True)
 
 
 def _area_cells(contents: Contents, class_: str, curves: int) -> Iterator[Cell]:

@@ -38,7 +38,7 @@ def data_section(contents: Contents) -> Section | None:
     lead: list[Nodes] = [f"{count(found['rows'])} rows"] if found.get("rows") else []
     if found.get("sha256"):
         lead += [" with digest " if lead else "Digest ", digest(str(found["sha256"]))]
-    return Section("data", "Data", [lead, "."] if lead else None, [cards, about])
+    return Section("data", "Data", lead or None, [cards, about])
 
 
 def _severity(finding: Mapping[str, Json]) -> str:
@@ -91,5 +91,5 @@ def _counts(caption: str, title: str, values: Json) -> Node:
         if isinstance(number, (list, tuple)):
             number = len(number)
         rows.append(Row([Cell(name(key)), Cell(plain(number), number if isinstance(number, int) else None)]))
-    made = table(caption, [Column(title), Column("Rows", numeric=True)], rows)
+    made = table(caption, [Column(title), Column("Rows", numeric=True)], rows, compact=True)
     return h("div", h("h3", caption), made)

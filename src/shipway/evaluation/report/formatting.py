@@ -19,17 +19,21 @@ UNDEFINED = "undefined"
 
 def percent(value: float) -> str:
     """`0.9722` → `97.2 %`; what is not all (or nothing) gets as many digits as show it."""
-    for digits in (1, 2, 3, 4):
+    for digits in (1, 2):
         text = f"{value * 100:.{digits}f}"
-        if (float(text) == 100 and value < 1) or (float(text) == 0 and value > 0):
-            continue
-        break
-    return f"{_minus(text)}{THIN}%"
+        if not _hides(float(text), value * 100, 100.0):
+            return f"{_minus(text)}{THIN}%"
+    return f"{'> 99.99' if value > 0.5 else '< 0.01'}{THIN}%"
 
 
 def decimal(value: float) -> str:
-    """Three decimals below 10, four significant digits above, scientific for the very small."""
+    """Three decimals below 10, four significant digits above, scientific for the very small.
+
+    What is nearly 1 gets as many digits as show that it is less.
+    """
     size = abs(value)
+    if 0.99 < value < 1:
+        return next((text for digits in (3, 4, 5) if float(text := f"{value:.{digits}f}") < 1), "> 0.99999")
     if size >= 1000:
         return _minus(f"{value:,.0f}" if size < 1e9 else f"{value:.3e}")
     if size >= 10:
@@ -87,6 +91,11 @@ def plain(value: Json) -> str:
     if isinstance(value, int):
         return count(value)
     return decimal(value) if isinstance(value, float) else str(value)
+
+
+def _hides(shown: float, value: float, whole: float) -> bool:
+    """Whether rounding made nothing of something, or all of what is less."""
+    return (shown == whole and value < whole) or (shown == 0 and value > 0)
 
 
 def _minus(text: str) -> str:

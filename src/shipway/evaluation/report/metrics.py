@@ -17,8 +17,8 @@ COLUMNS = (
     Column("Value", numeric=True),
     Column("Low", numeric=True, words="lower end of the 95 % interval"),
     Column("High", numeric=True, words="upper end of the 95 % interval"),
-    Column("95 % interval"),
     Column("Meaning"),
+    Column("95 % interval"),
 )
 
 
@@ -37,9 +37,12 @@ def metrics_section(contents: Contents) -> Section | None:
     return Section("metrics", "All metrics", lead, metrics_table("All metrics", contents, whole))
 
 
-def metrics_table(caption: str, contents: Contents, names: Iterable[str]) -> Element:
-    """A table of these metrics."""
-    return table(caption, COLUMNS, [_row(contents, name) for name in names], sortable=True)
+def metrics_table(caption: str, contents: Contents, names: Iterable[str], *, brief: bool = False) -> Element:
+    """A table of these metrics; `brief`: the figures alone."""
+    rows = [_row(contents, name) for name in names]
+    has_bars = any(row.cells[-1].shown is not None for row in rows)
+    shown = COLUMNS[:4] if brief else COLUMNS if has_bars else COLUMNS[:5]
+    return table(caption, shown, [Row(row.cells[: len(shown)]) for row in rows], sortable=not brief)
 
 
 def _row(contents: Contents, name: str) -> Row:
@@ -64,8 +67,8 @@ def _row(contents: Contents, name: str) -> Row:
             cell(value, "value"),
             cell(low, "low"),
             cell(high, "high"),
-            Cell(bar),
             Cell(words.words, class_="words"),
+            Cell(bar),
         ]
     )
 

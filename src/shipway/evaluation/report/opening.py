@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from shipway.bundle.evidence import Json
@@ -57,16 +57,23 @@ def answer(contents: Contents) -> Nodes:
     if not verdicts:
         return "No rule judged this run; the figures below are what was measured."
     if contents.result == "PASS":
-        return _passed(contents, len(verdicts))
+        return _passed(contents, verdicts)
     first = against[0] if against else verdicts[0]
     more = f" ({plural(len(against) - 1, 'more verdict')} below.)" if len(against) > 1 else ""
     return [h("code", str(first["rule"])), ": ", str(first["reason"]), more]
 
 
-def _passed(contents: Contents, number: int) -> str:
+def _passed(contents: Contents, verdicts: Sequence[Mapping[str, Json]]) -> Nodes:
     rows = contents.evaluation.get("rows") or contents.data.get("rows")
     on = f" on {plural(rows, 'row')}" if rows else ""
-    return f"The one verdict passed{on}." if number == 1 else f"All {number} verdicts passed{on}."
+    if len(verdicts) > 1:
+        return f"All {len(verdicts)} verdicts passed{on}."
+    found: list[Nodes] = [h("code", str(verdicts[0]["rule"])), f" passed{on}: {verdicts[0]['reason']}."]
+    if verdicts[0]["rule"] == "label-fit":
+        found.append(
+            " Whether that is good enough is for the figures to tell: this rule judges the labels alone."
+        )
+    return found
 
 
 def _key_figures(contents: Contents) -> Node:

@@ -47,6 +47,24 @@ const showTip = (event) => {
   }
 };
 document.addEventListener("pointermove", showTip);
+
+// Cells of a large matrix are too many for an element each; the pointer's place tells which one it is.
+for (const map of document.querySelectorAll("svg.map")) {
+  map.querySelector("title").remove();
+  const names = JSON.parse(map.dataset.names);
+  const cells = new Map(map.dataset.cells.split(" ").map((cell) => {
+    const [label, decision, rows] = cell.split(",").map(Number);
+    return [label * names.length + decision, rows];
+  }));
+  map.addEventListener("pointermove", (event) => {
+    const box = map.getBoundingClientRect();
+    const at = (offset, size) => Math.min(names.length - 1, Math.max(0, Math.floor((offset / size) * names.length)));
+    const label = at(event.clientY - box.top, box.height);
+    const decision = at(event.clientX - box.left, box.width);
+    const rows = cells.get(label * names.length + decision) ?? 0;
+    map.dataset.tip = `${names[label]} decided as ${names[decision]}: ${rows}`;
+  });
+}
 document.addEventListener("pointerdown", showTip);
 document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 

@@ -97,7 +97,7 @@ def _quantiles(quantiles: Mapping[str, Json]) -> Element | None:
         )
         for share, value in sorted(quantiles.items(), key=lambda item: float(item[0]))
     ]
-    return table("Quantiles of the absolute error", columns, rows)
+    return table("Quantiles of the absolute error", columns, rows, compact=True)
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:

@@ -21,9 +21,11 @@ def slices_section(contents: Contents) -> Section | None:
     slices = contents.evaluation.get("slices")
     if not slices:
         return None
-    ordered = sorted(slices, key=lambda found: _number(found.get("difference")))
-    shown = ordered[:MOST_SLICES]
     metric = metric_words(str(slices[0]["metric"]))
+    # Of a share less is worse, of an error more.
+    worse = 1 if metric.is_share else -1
+    ordered = sorted(slices, key=lambda found: worse * (found.get("difference") or 0.0))
+    shown = ordered[:MOST_SLICES]
     columns = [
         Column("Slice"),
         Column("Rows", numeric=True),
@@ -41,7 +43,7 @@ def slices_section(contents: Contents) -> Section | None:
         else None
     )
     lead = (
-        "Each slice stands against all other rows; the tick on a bar marks these. With many slices some look bad "
+        "Each slice stands against all other rows, the tick on its bar. With many slices some look bad "
         "by chance: a slice is said to differ only where that survives Holm’s correction at 5 %."
     )
     rows = [_row(found) for found in shown]
@@ -78,7 +80,3 @@ def _row(found: Mapping[str, Json]) -> Row:
 def _points(difference: float, *, is_share: bool) -> str:
     text = percent(abs(difference)) if is_share else share_or_decimal(abs(difference), is_share=False)
     return f"{'−' if difference < 0 else '+'}{text}"
-
-
-def _number(value: float | None) -> float:
-    return 0.0 if value is None else value

@@ -37,17 +37,24 @@ class Row:
     """Of the class that the row speaks of; figures of one class light up together."""
 
 
-def table(caption: str, columns: Sequence[Column], rows: Iterable[Row], *, sortable: bool = False) -> Element:
-    """A table in a box that scrolls sideways where the screen is narrow."""
+def table(
+    caption: str,
+    columns: Sequence[Column],
+    rows: Iterable[Row],
+    *,
+    sortable: bool = False,
+    compact: bool = False,
+) -> Element:
+    """A table in a box that scrolls sideways where the screen is narrow; `compact`: no wider than it must be."""
     head = h("tr", [_header(column) for column in columns])
     body = h("tbody", [_row(row, columns) for row in rows])
     made = h("table", h("caption", caption), h("thead", head), body, class_="sortable" if sortable else None)
-    return scroll_box(made, caption)
+    return scroll_box(made, caption, class_="scroll compact" if compact else "scroll")
 
 
-def scroll_box(content: Element, label: str) -> Element:
+def scroll_box(content: Element, label: str, class_: str = "scroll") -> Element:
     """A region that can be scrolled by keyboard too."""
-    return h("div", content, class_="scroll", role="region", tabindex="0", aria_label=label)
+    return h("div", content, class_=class_, role="region", tabindex="0", aria_label=label)
 
 
 def _header(column: Column) -> Element:

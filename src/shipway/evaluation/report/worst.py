@@ -73,7 +73,11 @@ def _figures(sample: Sample) -> Iterator[str]:
 
 def _table(worst: Sequence[Mapping[str, Json]], contents: Contents) -> Element:
     classes = contents.task != "regression"
-    columns = [Column("Row", numeric=True), Column("Label"), Column("Decided" if classes else "Predicted")]
+    columns = [
+        Column("Row"),
+        Column("Label", numeric=not classes),
+        Column("Decided" if classes else "Predicted", numeric=not classes),
+    ]
     columns.append(Column("Loss" if classes else "Error", numeric=True))
     if classes:
         columns.append(Column("Probability of the label", numeric=True))
