@@ -96,8 +96,10 @@ class Reader(Protocol):
     """Names by which this format's label column goes, the likeliest first."""
     class_names: tuple[str, ...]
     """Of the label column's indices, where the format tells them (folders of images); else empty."""
-    notes: tuple[str, ...]
-    """What was assumed in reading, a line each."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed in reading, a line each; complete when all rows were read."""
 
     def blocks(
         self, names: tuple[str, ...], dtypes: Mapping[str, np.dtype[Any]], *, rows: int

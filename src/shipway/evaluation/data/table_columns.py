@@ -14,7 +14,7 @@ from shipway.errors import DataFormatError
 from shipway.evaluation.data.base import Block, Problem
 from shipway.types import Array
 
-TABLE_LABELS = ("label", "labels", "y", "target", "class")
+TABLE_LABELS: tuple[str, ...] = ("label", "labels", "y", "target", "class")
 """By these names the label's column of a table goes; the likeliest first."""
 _SHOWN_CHARACTERS = 40
 
