@@ -11,9 +11,9 @@ from pathlib import Path
 
 from shipway.bundle.files import sha256_of
 from shipway.errors import DataEmptyError, DataFormatError, DataNotFoundError
+from shipway.evaluation.data.image_names import SUFFIXES
 from shipway.os_errors import os_errors_as_ours
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 _LAYOUT = "Lay images out as FOLDER/CLASS/image.png; the classes in sorted order are the indices 0, 1, …"
 

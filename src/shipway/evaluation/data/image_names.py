@@ -1,0 +1,3 @@
+"""By which names files are taken for images."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
