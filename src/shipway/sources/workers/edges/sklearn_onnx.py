@@ -137,8 +137,8 @@ def _explain(model: Model, error: Exception) -> TaskError:
     if unknown:
         return TaskError(
             "export.no-way",
-            f"skl2onnx has no converter for {', '.join(dict.fromkeys(unknown))}: replace that step by another, or "
-            "apply it before the model.",
+            f"skl2onnx has no converter for {', '.join(dict.fromkeys(unknown))}: replace that step by another, "
+            "or apply it before the model.",
         )
     functions = [part.func for part in parts_of(model.estimator) if getattr(part, "func", None) is not None]
     if functions:

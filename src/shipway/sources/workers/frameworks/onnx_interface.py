@@ -13,6 +13,11 @@ from ..wire import TaskError
 
 OPSET = 18
 """What every exporter is asked for, where it can choose."""
+_OF_TEXT = ("StaticRegex", "RegexReplace", "StringSplit", "StringLower", "StringUpper", "StringToHash")
+_TEXT_ADVICE = (
+    "; they prepare text. Do that before the model (TextVectorization, Hashing): save the part behind it, "
+    "and give it the numbers"
+)
 
 Specs = Sequence[Mapping[str, Any]]
 
@@ -130,8 +135,10 @@ def _refuse_unknown_operators(onnx: Any, proto: Any) -> None:  # noqa: ANN401 - 
         }
     )
     if unknown:
+        advice = _TEXT_ADVICE if any(name.startswith(_OF_TEXT) for name in unknown) else ""
         raise TaskError(
-            "export.no-way", f"The exporter left operators that ONNX does not know: {', '.join(unknown)}."
+            "export.no-way",
+            f"The exporter left operators that ONNX does not know: {', '.join(unknown)}{advice}.",
         )
 
 

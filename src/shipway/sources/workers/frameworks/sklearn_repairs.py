@@ -41,7 +41,7 @@ def convertible(estimator: Any) -> Any:  # noqa: ANN401 - an estimator
 
 
 def _logistic_twin(member: Any) -> Any:  # noqa: ANN401 - as above
-    """The same hyperplane with the same scores; of a linear SVM skl2onnx looks for five columns, and it has two."""
+    """The same hyperplane with the same scores; skl2onnx picks a linear SVM's out of columns that it has not."""
     linear = importlib.import_module("sklearn.linear_model")
     if type(member).__name__ != "LinearSVC":
         return member
