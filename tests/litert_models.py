@@ -19,6 +19,7 @@ from sklearn.datasets import load_digits
 
 VOCABULARY = 50
 TOKENS = [tf.TensorSpec([None, None], tf.int32, "tokens")]
+WORDS = [tf.TensorSpec([None, None], tf.string, "words")]
 
 
 def digit_data() -> tuple[np.ndarray, np.ndarray]:
@@ -49,6 +50,14 @@ def recurrent(kind: str) -> keras.Model:
     tokens = layers.Input((None,), dtype="int32", name="tokens")
     hidden = getattr(layers, kind)(8)(layers.Embedding(VOCABULARY, 6)(tokens))
     return keras.Model(tokens, layers.Dense(3, activation="softmax", name="label")(hidden))
+
+
+def looked_up() -> keras.Model:
+    """A recurrent net behind a table of words, whose contents are no weights."""
+    words = layers.Input((None,), dtype="string", name="words")
+    tokens = layers.StringLookup(vocabulary=["apple", "pear"])(words)
+    hidden = layers.GRU(8)(layers.Embedding(3, 6)(tokens))
+    return keras.Model(words, layers.Dense(3, activation="softmax", name="label")(hidden))
 
 
 def transformer() -> keras.Model:
@@ -143,6 +152,7 @@ def main(folder: Path) -> None:
         "digits": (digits, image, "probabilities"),
         "lstm": (lambda: recurrent("LSTM"), TOKENS, "label"),
         "gru": (lambda: recurrent("GRU"), TOKENS, "label"),
+        "looked-up": (looked_up, WORDS, "label"),
         "transformer": (transformer, TOKENS, "label"),
     }
     built = {name: build() for name, (build, _, _) in models.items()}

@@ -42,13 +42,21 @@ def save_fixed(saved: Any, key: str, folder: Path, rows: int) -> None:  # noqa: 
     )
     graph = frozen.graph.as_graph_def()
     _fix_element_shapes(tensorflow, graph.node, rows)
-    whole = tensorflow.compat.v1.wrap_function(
-        lambda: tensorflow.graph_util.import_graph_def(graph, name=""), []
-    )
+    left = {tensor.name for tensor in frozen.inputs}
+    # Lookup tables are no constants: what is left of them is an input that nothing feeds.
+    outside = {inner.name: table for table, inner in outer.graph.captures if inner.name in left}
+
+    def flat() -> None:
+        own = tensorflow.compat.v1.get_default_graph()
+        tables = {name: own.capture(table) for name, table in outside.items()}
+        tensorflow.graph_util.import_graph_def(graph, input_map=tables, name="")
+
+    whole = tensorflow.compat.v1.wrap_function(flat, [])
     given = {tensor.name.partition(":")[0]: tensor.name for tensor in frozen.inputs}
     pruned = whole.prune([given[name] for name in names], [tensor.name for tensor in frozen.outputs])
     outputs = sorted(outer.structured_outputs)  # the order in which TensorFlow makes a dict flat
-    _save(pruned, lambda *tensors: dict(zip(outputs, pruned(*tensors), strict=True)), specs, key, folder)
+    tracked = [pruned, saved] if outside else pruned  # with their contents
+    _save(tracked, lambda *tensors: dict(zip(outputs, pruned(*tensors), strict=True)), specs, key, folder)
 
 
 def _specs(function: Any, rows: int | None) -> tuple[list[str], list[Any]]:  # noqa: ANN401 - as above
