@@ -174,12 +174,8 @@ def multilabel() -> dict[str, Any]:
     """Four yes or no questions about each digit."""
     x, y = load_digits(return_X_y=True)
     labels = np.stack([y % 2, y > 4, np.isin(y, (0, 6, 8, 9)), np.isin(y, (2, 3, 5, 7))], axis=1).astype(int)
-    answers = [
-        LogisticRegression(C=0.001, max_iter=500)
-        .fit(x[:900], labels[:900, index])
-        .predict_proba(x[900:])[:, 1]
-        for index in range(4)
-    ]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.001))
+    answers = [model.fit(x[:900], labels[:900, i]).predict_proba(x[900:])[:, 1] for i in range(4)]
     names = ("odd", "large", "has a loop", "is prime")
     outputs = {"p": np.stack(answers, axis=1).astype("float32")}
     return document(judge(labels[900:], outputs, _signature((4,)), task="multilabel", class_names=names))

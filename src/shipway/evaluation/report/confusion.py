@@ -23,6 +23,8 @@ MOST_ROWS = 100
 LEVELS = 10
 LONGEST_LEVEL = 4
 """Letters of a name that stands above a column without being turned."""
+FEW_CLASSES = 6
+"""Columns that have room for a name as it is."""
 MOST_CELLS = 4000
 
 
@@ -53,7 +55,7 @@ def _matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Element:
         for index, class_ in enumerate(classes)
     ]
     corner = h("th", "label ↓", h("br"), "decision →", scope="col", class_="corner")
-    is_long = any(len(class_) > LONGEST_LEVEL for class_ in classes)
+    is_long = len(classes) > FEW_CLASSES and any(len(class_) > LONGEST_LEVEL for class_ in classes)
     rows = h("th", "rows", scope="col")
     head = h("tr", corner, columns, rows, class_="long-names" if is_long else None)
     body = [_line(index, line, classes) for index, line in enumerate(matrix)]
