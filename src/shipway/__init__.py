@@ -11,50 +11,62 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from shipway.actions.check import check
     from shipway.actions.deploy import Deployment, deploy
+    from shipway.actions.diff import diff
     from shipway.actions.doctor import doctor
     from shipway.actions.evaluate import evaluate
     from shipway.actions.export import export
     from shipway.actions.inspect import inspect
+    from shipway.actions.inspect_data import inspect_data
+    from shipway.actions.judging import Judging
     from shipway.actions.observer import Observer
     from shipway.actions.outcome import Outcome
     from shipway.actions.serve import serve
     from shipway.bundle.evidence import Estimate, Result, Verdict
     from shipway.errors import ShipwayError
+    from shipway.evaluation.data.base import Reading
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Deployment",
     "Estimate",
+    "Judging",
     "Observer",
     "Outcome",
+    "Reading",
     "Result",
     "ShipwayError",
     "Verdict",
     "__version__",
     "check",
     "deploy",
+    "diff",
     "doctor",
     "evaluate",
     "export",
     "inspect",
+    "inspect_data",
     "serve",
 ]
 
 _HOMES = {
     "Deployment": "shipway.actions.deploy",
     "Estimate": "shipway.bundle.evidence",
+    "Judging": "shipway.actions.judging",
     "Observer": "shipway.actions.observer",
     "Outcome": "shipway.actions.outcome",
+    "Reading": "shipway.evaluation.data.base",
     "Result": "shipway.bundle.evidence",
     "ShipwayError": "shipway.errors",
     "Verdict": "shipway.bundle.evidence",
     "check": "shipway.actions.check",
     "deploy": "shipway.actions.deploy",
+    "diff": "shipway.actions.diff",
     "doctor": "shipway.actions.doctor",
     "evaluate": "shipway.actions.evaluate",
     "export": "shipway.actions.export",
     "inspect": "shipway.actions.inspect",
+    "inspect_data": "shipway.actions.inspect_data",
     "serve": "shipway.actions.serve",
 }
 

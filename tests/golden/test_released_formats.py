@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shipway.actions.evaluate import open_session
+from shipway.actions.asking import open_session
 from shipway.bundle.evidence import Result, Verdict
 from shipway.bundle.golden import judge_golden
 from shipway.bundle.store import open_bundle

@@ -8,8 +8,19 @@ import sys
 
 import shipway
 
-VERBS = ["check", "deploy", "doctor", "evaluate", "export", "inspect", "serve"]
-NOUNS = ["Deployment", "Estimate", "Observer", "Outcome", "Result", "ShipwayError", "Verdict", "__version__"]
+VERBS = ["check", "deploy", "diff", "doctor", "evaluate", "export", "inspect", "inspect_data", "serve"]
+NOUNS = [
+    "Deployment",
+    "Estimate",
+    "Judging",
+    "Observer",
+    "Outcome",
+    "Reading",
+    "Result",
+    "ShipwayError",
+    "Verdict",
+    "__version__",
+]
 NAMES = [*NOUNS, *VERBS]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shipway.actions.evaluate import load_data, open_session
+from shipway.actions.asking import load_data, open_session
 from shipway.actions.judging import Judging, Quality, quality_of, require_labels
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome

@@ -17,6 +17,7 @@ from shipway.actions.judging import Judging, Quality, end_evaluation, judge_qual
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
 from shipway.actions.packing import pack
+from shipway.actions.report import make_report
 from shipway.actions.subject import check_name, default_name, read_subject
 from shipway.bundle.evidence import Result
 from shipway.bundle.store import Bundle, BundleWriter
@@ -129,7 +130,8 @@ def deploy(
         if not found.is_fine:
             return Deployment(outcome=found)
         observer.begin("bundle")
-        bundle = pack(writer, subject, converted, quality=quality, accepted=accepted)
+        page = make_report(found, quality, subject.inputs, title=subject.name)
+        bundle = pack(writer, subject, converted, quality=quality, report=page, accepted=accepted)
         observer.end(f"{bundle.path} ({bundle.id[:12]})")
         found = replace(found, bundle=BundleRef.of(bundle))
         check = partial(

@@ -11,8 +11,9 @@ from shipway.actions.running import run_cases
 from shipway.actions.subject import Subject, without_rows
 from shipway.bundle.evidence import Result, Verdict
 from shipway.bundle.golden import Golden, stack_answers
-from shipway.errors import DataMismatchError, SessionRunError, SourceUnsupportedError, UsageError
+from shipway.errors import DataError, DataMismatchError, SessionRunError, SourceUnsupportedError, UsageError
 from shipway.evaluation.metrics.decisions import DecisionRule, choose_rule
+from shipway.evaluation.metrics.task import find_task
 from shipway.evaluation.parity.flips import decision_parity
 from shipway.evaluation.parity.noise import Noise, measure_noise
 from shipway.evaluation.parity.numeric import CaseOutputs, numeric_parity
@@ -218,10 +219,14 @@ def _require_ranks(subject: Subject, reference: Reference) -> None:
 def _decision_rule(subject: Subject, cases: Cases, reference: Reference) -> DecisionRule | None:
     if not subject.has_rows:
         return None
-    has_labels = subject.dataset is not None and subject.dataset.labels is not None
+    labels = None if subject.dataset is None else subject.dataset.labels
+    outputs = cases.main_rows(reference.outputs)
     try:
-        rule = choose_rule(cases.main_rows(reference.outputs), reference.signature)
-    except (UsageError, DataMismatchError):
+        rule = choose_rule(outputs, reference.signature)
+        if labels is not None:
+            is_classes = find_task(labels, outputs, reference.signature) == "classification"
+            return rule if is_classes else None
+    except (UsageError, DataError):
         return None
     # One value a row may as well be a regression; only labels tell.
-    return rule if has_labels or rule.kind == "argmax" else None
+    return rule if rule.kind == "argmax" else None

@@ -6,22 +6,27 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shipway.actions.inspecting import inspect_rows
 from shipway.actions.observer import Observer
 from shipway.actions.running import Run, run_blocks
 from shipway.bundle.evidence import Estimate, Json, Verdict, overall
+from shipway.bundle.golden import Golden
 from shipway.bundle.manifest import Manifest
 from shipway.errors import DataEmptyError, UsageError
-from shipway.evaluation.data.base import Problem, Reading
+from shipway.evaluation.data.base import Finding, Problem, Reading
 from shipway.evaluation.data.dataset import Dataset
+from shipway.evaluation.inspection.summary import short
 from shipway.evaluation.metrics.decisions import decide
 from shipway.evaluation.metrics.judge import judge
 from shipway.evaluation.metrics.judged import Judged
 from shipway.evaluation.metrics.label_fit import label_fit
 from shipway.evaluation.metrics.predicates import parse_predicate
+from shipway.evaluation.metrics.task import Task
 from shipway.evaluation.metrics.user_metric import measure_user_metric
 from shipway.sources.base import Limits
 from shipway.types import Array, Signature, Tensors
@@ -60,7 +65,9 @@ class Quality:
     judged: Judged
     dataset: Dataset
     """The rows that were judged."""
-    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...] | None = None
+    """About the rows; None where nobody looked."""
+    verdicts: tuple[Verdict, ...] = ()
     """Whether the labels count the classes as the model does."""
 
     @property
@@ -84,7 +91,10 @@ class Quality:
 
     def details(self) -> dict[str, Json]:
         """The document's parts on quality and data."""
-        return {"evaluation": self.to_json(), "data": self.dataset.to_json()}
+        data = self.dataset.to_json()
+        if self.findings is not None:
+            data["findings"] = [finding.to_json() for finding in self.findings]
+        return {"evaluation": self.to_json(), "data": data}
 
     def summary(self) -> str:
         """In one line."""
@@ -112,13 +122,28 @@ def judge_quality(
     judging: Judging,
     reading: Reading,
     observer: Observer,
+    golden: Golden | None = None,
 ) -> Quality:
-    """Runs all rows and judges the answers. Raises what `quality_of` raises."""
+    """Runs all rows, judges the answers, and looks at the rows. Raises what `quality_of` raises."""
     observer.doing(f"predicting {dataset.rows} rows")
     outputs = run_blocks(run, signature, _told(dataset, observer))
-    return quality_of(
+    quality = quality_of(
         outputs, signature, dataset, subject=subject, judging=judging, reading=reading, observer=observer
     )
+    observer.doing("looking at the data")
+    judged = quality.judged
+    findings = inspect_rows(
+        quality.dataset,
+        signature.inputs,
+        task=cast(Task, judged.task),
+        class_names=quality.class_names or (),
+        class_count=len(judged.names),
+        golden=golden,
+    )
+    line = short(findings)
+    if line:
+        observer.note(line)
+    return replace(quality, findings=findings)
 
 
 def quality_of(
@@ -155,7 +180,7 @@ def quality_of(
         )
     for verdict in verdicts:
         observer.verdict(verdict)
-    return Quality(judged, dataset, verdicts)
+    return Quality(judged, dataset, verdicts=verdicts)
 
 
 def _with_user_metrics(

@@ -17,6 +17,7 @@ from shipway.bundle.manifest import Manifest, Variant
 from shipway.bundle.store import Bundle, BundleWriter
 
 SAVED_MODEL = "saved_model.pb"
+REPORT = "evaluation.html"
 
 
 def pack(
@@ -25,11 +26,13 @@ def pack(
     converted: Converted,
     *,
     quality: Quality | None = None,
+    report: str | None = None,
     accepted: Collection[Result] = (),
 ) -> Bundle:
     """Commits the bundle with the variants that stand in the writer's folder.
 
-    `accepted` is the user's own decision to live with such verdicts; the bundle records it.
+    `report` is the evaluation's page. `accepted` is the user's own decision to live with such verdicts; the
+    bundle records it.
     """
     variants = tuple(_variant(writer, proven) for proven in converted.variants)
     manifest = Manifest(
@@ -42,7 +45,10 @@ def pack(
         provenance=_provenance(subject, converted, accepted),
     )
     return writer.commit(
-        manifest, golden=converted.golden, evidence=_evidence(variants, subject, converted, quality)
+        manifest,
+        golden=converted.golden,
+        evidence=_evidence(variants, subject, converted, quality),
+        reports={} if report is None else {REPORT: report},
     )
 
 

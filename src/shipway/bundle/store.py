@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -192,11 +192,17 @@ class BundleWriter:
             return tuple(FileEntry.of(self.folder, folder / name) for name in files_below(folder))
 
     def commit(
-        self, manifest: Manifest, *, golden: Golden | None = None, evidence: Sequence[Evidence] = ()
+        self,
+        manifest: Manifest,
+        *,
+        golden: Golden | None = None,
+        evidence: Sequence[Evidence] = (),
+        reports: Mapping[str, str] | None = None,
     ) -> Bundle:
-        """Adds samples, evidence and `bundle.json`, and puts the bundle at its target.
+        """Adds samples, evidence, reports and `bundle.json`, and puts the bundle at its target.
 
-        `manifest.samples` and `manifest.evidence` are filled in here. Raises `DiskFullError`,
+        `manifest.samples`, `manifest.evidence` and `manifest.reports` are filled in here; `reports` are pages by
+        file name. Raises `DiskFullError`,
         `PermissionDeniedError`, `OutputExistsError`.
         """
         with os_errors_as_ours("write the bundle", self.target):
@@ -204,6 +210,7 @@ class BundleWriter:
                 manifest,
                 samples=() if golden is None else (self._write_golden(golden),),
                 evidence=tuple(self._write_evidence(item) for item in evidence),
+                reports=tuple(self._write_report(name, page) for name, page in (reports or {}).items()),
             )
             data = canonical.encode(complete.to_json())
             (self.folder / MANIFEST).write_bytes(data)
@@ -229,6 +236,12 @@ class BundleWriter:
         path = self.folder / "evidence" / f"{canonical.sha256_hex(data)}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
+        return FileEntry.of(self.folder, path)
+
+    def _write_report(self, name: str, page: str) -> FileEntry:
+        path = self.folder / "reports" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(page, encoding="utf-8")
         return FileEntry.of(self.folder, path)
 
     def _put_in_place(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +28,7 @@ from shipway.cli.data_options import (
 )
 from shipway.cli.options import JsonFlag, PythonOption
 from shipway.cli.show import show_result
+from shipway.cli.show_findings import show_findings
 from shipway.cli.show_quality import show_metrics
 
 if TYPE_CHECKING:
@@ -49,6 +52,17 @@ def command(
     metric: MetricOption = None,
     classes: ClassesOption = None,
     python: PythonOption = None,
+    inspect_data: Annotated[
+        bool,
+        typer.Option(
+            "--inspect-data",
+            help="Only look at the data: what is odd about it, and what to do. Runs no model.",
+        ),
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE.html", help="Write a page to look at: figures, charts, rows."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Measure quality on labelled data: every usual figure of the task, each with its 95 % interval."""
@@ -56,11 +70,35 @@ def command(
         label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, part=part, python=python
     )
     judging = given_judging(task=task, slices=slices, metrics=metric, classes=classes)
+    if inspect_data:
+        run_action(
+            lambda terminal: shipway.inspect_data(
+                target, data, reading=reading, judging=judging, observer=terminal
+            ),
+            _show_findings,
+            as_json=as_json,
+        )
+        return
     run_action(
-        lambda terminal: shipway.evaluate(target, data, reading=reading, judging=judging, observer=terminal),
+        lambda terminal: shipway.evaluate(
+            target,
+            data,
+            reading=reading,
+            judging=judging,
+            report=report,
+            command=shlex.join(["shipway", *sys.argv[1:]]),
+            observer=terminal,
+        ),
         _show,
         as_json=as_json,
     )
+    if report is not None and not as_json:
+        typer.echo(f"Report: {report}")
+
+
+def _show_findings(outcome: Outcome, console: Console) -> None:
+    show_findings(outcome, console)
+    show_result(outcome, console)
 
 
 def _show(outcome: Outcome, console: Console) -> None:

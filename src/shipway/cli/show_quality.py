@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,8 @@ def _figures_table(metrics: Mapping[str, Estimate]) -> Table:
     # A user's own metric may be called anything, also with brackets.
     names = [name for name in metrics if name not in averages and not _is_of_one_class(name)]
     for number, name in enumerate(names):
-        words = escape(_WORDS.get(name, name))
+        top = re.fullmatch(r"top_k_accuracy\[(\d+)\]", name)
+        words = f"top-{top[1]} accuracy" if top else escape(_WORDS.get(name, name))
         table.add_row(f"[bold]{words}[/]" if number == 0 else words, _cell(metrics[name]))
     return table
 

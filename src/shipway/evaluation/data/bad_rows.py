@@ -14,8 +14,8 @@ from shipway.evaluation.data.base import Problem
 from shipway.evaluation.data.fit import Unit
 from shipway.types import Array
 
-_KEPT = 1_000
-"""Problems remembered with their words; beyond, only rows and counts."""
+_KEPT = 100_000
+"""Problems remembered with their words, some 20 MB; beyond, only rows and counts."""
 _DROP = "Or go on without them: --drop-bad."
 
 
@@ -25,7 +25,7 @@ class BadRows:
 
     rows: set[int] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
-    """The first thousand."""
+    """The first hundred thousand."""
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(column, kind) → rows."""
     nan: Counter[str] = field(default_factory=Counter)

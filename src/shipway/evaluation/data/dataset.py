@@ -67,6 +67,8 @@ class Dataset:
     """Those that were asked for: one value a row each, `[rows]`."""
     class_names: tuple[str, ...] = ()
     """Where the data names its classes (folders of images)."""
+    column_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of inputs that a table's columns were joined to."""
     dropped: BadRows = field(default_factory=BadRows)
     part: str | None = None
     parts: Mapping[str, Json] = field(default_factory=dict)
@@ -248,6 +250,7 @@ def _load(fitted: FittedRows, told: Reading) -> Dataset:
         row_numbers=np.arange(rows, dtype=np.int64),
         hashes=np.concatenate(hashes),
         class_names=reader.class_names,
+        column_names={name: names for name, names in fitted.assignment.inputs.items() if len(names) > 1},
         reader=reader,
     )
     return _only(_without(whole, bad, unit), told.part)

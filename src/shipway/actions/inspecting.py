@@ -1,0 +1,70 @@
+"""What is odd about the rows themselves, whatever a model answers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from shipway.bundle.evidence import Result, Verdict
+from shipway.bundle.golden import Golden
+from shipway.evaluation.data.base import Finding
+from shipway.evaluation.data.dataset import Dataset
+from shipway.evaluation.inspection.inspector import Inspector, Task
+from shipway.types import TensorSpec
+
+DATA_SOUNDNESS = "data-soundness"
+
+
+def inspect_rows(
+    dataset: Dataset,
+    specs: tuple[TensorSpec, ...],
+    *,
+    task: Task,
+    class_names: Sequence[str] = (),
+    class_count: int | None = None,
+    golden: Golden | None = None,
+) -> tuple[Finding, ...]:
+    """One pass over the rows, errors first. `golden` tells the ranges of training, where its rows are real."""
+    inspector = Inspector(
+        specs,
+        class_names=class_names,
+        task=task,
+        class_count=class_count,
+        column_names=dataset.column_names,
+    )
+    inspector.note_problems(dataset.dropped.problems)
+    first = 0
+    for block in dataset.blocks():
+        rows = slice(first, first + len(next(iter(block.values()))))
+        labels = None if dataset.labels is None else dataset.labels[rows]
+        inspector.see(block, labels, dataset.hashes[rows], dataset.row_numbers[rows])
+        first = rows.stop
+    reader = dataset.reader
+    return inspector.findings(
+        trained=_trained_ranges(golden),
+        sizes=getattr(reader, "sizes", None),
+        modes=getattr(reader, "modes", None),
+        total=dataset.rows + len(dataset.dropped.rows),
+    )
+
+
+def judge_data(findings: Sequence[Finding], *, subject: str) -> Verdict:
+    """FAIL where a finding is an error: rows that cannot be used, or that cannot be what training saw."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    warnings = sum(finding.severity == "warning" for finding in findings)
+    if errors:
+        reason = " ".join(finding.words for finding in errors[:3]) + (" …" if len(errors) > 3 else "")
+        return Verdict(DATA_SOUNDNESS, subject, Result.FAIL, reason, {"errors": len(errors)})
+    reason = f"no error, {warnings} warning{'' if warnings == 1 else 's'}, in what was looked for"
+    return Verdict(DATA_SOUNDNESS, subject, Result.PASS, reason, {"errors": 0, "warnings": warnings})
+
+
+def _trained_ranges(golden: Golden | None) -> Mapping[str, tuple[float, float, float]]:
+    if golden is None or golden.origin != "data" or not golden.has_rows:
+        return {}
+    return {
+        name: (float(array.min()), float(array.max()), float(array.mean(dtype=np.float64)))
+        for name, array in golden.inputs.items()
+        if array.dtype.kind in "iuf" and array.size
+    }
