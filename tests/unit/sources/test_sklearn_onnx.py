@@ -10,7 +10,7 @@ import lightgbm
 import numpy as np
 import pytest
 import xgboost
-from sklearn import datasets, ensemble, linear_model, multiclass, pipeline, preprocessing, svm, tree
+from sklearn import datasets, ensemble, impute, linear_model, multiclass, pipeline, preprocessing, svm, tree
 from sklearn.base import BaseEstimator, clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -173,6 +173,18 @@ def test_linear_machines_one_against_the_rest(tmp_path: Path, way: str, classes:
     model = load(tmp_path / "model.joblib", trust=True)
     rows = {"x": values.astype(np.float32)}
     require_same(model.predict(rows), ask(convert(model, way, tmp_path), rows))
+
+
+def test_missing_values_are_filled_in_float64_too(tmp_path: Path) -> None:
+    """Trees behind a scaler: in float32 a scaled value falls on the other side of a threshold."""
+    values, labels = datasets.load_wine(return_X_y=True)
+    values[::7, 3] = np.nan
+    steps = (impute.SimpleImputer(), preprocessing.StandardScaler())
+    forest = ensemble.RandomForestClassifier(10, random_state=0)
+    joblib.dump(pipeline.make_pipeline(*steps, forest).fit(values, labels), tmp_path / "model.joblib")
+    model = load(tmp_path / "model.joblib", trust=True)
+    rows = {"x": values.astype(np.float32)}
+    require_same(model.predict(rows), ask(convert(model, "sklearn/skl2onnx-double", tmp_path), rows))
 
 
 def test_a_tree_that_points_outside_of_itself_is_not_walked(tmp_path: Path) -> None:

@@ -16,7 +16,13 @@ from ..frameworks.boosted_steps import register
 from ..frameworks.onnx_casts import keep_last_column, narrow_outputs, shape_outputs, widen_inputs
 from ..frameworks.onnx_interface import OPSET, finish
 from ..frameworks.sklearn_model import Model, last_step, parts_of
-from ..frameworks.sklearn_repairs import apply_links, convertible, text_options
+from ..frameworks.sklearn_repairs import (
+    apply_links,
+    convertible,
+    impute_in_double,
+    round_before_trees,
+    text_options,
+)
 from ..frameworks.tree_attributes import repaired
 from ..loaded import names_of, signature_of
 from ..wire import TaskError, blame
@@ -46,7 +52,9 @@ def write(opened: Opened, out: Path, task: Mapping[str, Any], *, in_double: bool
     _drop_unused_inputs(proto.graph, len(model.input_specs))
     del proto.graph.output[len(model.output_specs) :]  # a hard vote answers its label alone
     if in_double:
+        impute_in_double(proto.graph)
         widen_inputs(proto.graph)
+        round_before_trees(proto.graph, estimator)
         narrow_outputs(proto.graph)
     apply_links(proto.graph, last_step(estimator))
     _use_signed_scores(proto.graph, model)

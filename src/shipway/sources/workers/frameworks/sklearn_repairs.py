@@ -15,6 +15,8 @@ from .onnx_casts import apply_to_output
 from .sklearn_model import all_parts
 from .tree_attributes import floored
 
+_ROUNDING = ("sklearn.tree", "sklearn.ensemble._forest", "sklearn.ensemble._gb", "sklearn.ensemble._iforest")
+_TREES = (*_ROUNDING, "sklearn.ensemble._hist_gradient_boosting", "xgboost", "lightgbm")
 _NO_TEXT = "\0"
 """A string that no table holds."""
 _DEFAULT_WORDS = r"(?u)\b\w\w+\b"
@@ -74,3 +76,42 @@ def apply_links(graph: Any, last: Any) -> None:  # noqa: ANN401 - a GraphProto, 
     link = type(importlib.import_module("sklearn._loss.link").LogLink())
     if isinstance(last._loss.link, link) and not any(node.op_type == "Exp" for node in graph.node):
         apply_to_output(graph, 0, "Exp")
+
+
+def impute_in_double(graph: Any) -> None:  # noqa: ANN401 - a GraphProto
+    """`Imputer` of NaN by `IsNaN` and `Where`: ONNX Runtime has the operator in float32 and int64 only."""
+    onnx = importlib.import_module("onnx")
+    kept = []
+    for node in graph.node:
+        given = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
+        if node.op_type != "Imputer" or not np.isnan(given.get("replaced_value_float", 0.0)):
+            kept.append(node)
+            continue
+        fill, missing = f"{node.output[0]}/fill", f"{node.output[0]}/missing"
+        values = np.array([given["imputed_value_floats"]], np.float64)
+        graph.initializer.append(onnx.numpy_helper.from_array(values, fill))
+        kept.append(onnx.helper.make_node("IsNaN", [node.input[0]], [missing]))
+        kept.append(onnx.helper.make_node("Where", [missing, fill, node.input[0]], list(node.output)))
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def round_before_trees(graph: Any, estimator: Any) -> None:  # noqa: ANN401 - as above
+    """scikit-learn's own trees round to float32 what they are given; histogram trees and boosters do not."""
+    parts = [part for part in all_parts(estimator) if type(part).__module__.startswith(_TREES)]
+    if not parts or any(not type(part).__module__.startswith(_ROUNDING) for part in parts):
+        return
+    onnx = importlib.import_module("onnx")
+    kept = []
+    for node in graph.node:
+        if node.op_type.startswith("TreeEnsemble"):
+            source, single, double = node.input[0], f"{node.name}/single", f"{node.name}/double"
+            for start, end, dtype in ((source, single, "FLOAT"), (single, double, "DOUBLE")):
+                to = getattr(onnx.TensorProto, dtype)
+                kept.append(onnx.helper.make_node("Cast", [start], [end], to=to))
+            node.input[0] = double
+        kept.append(node)
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(copies)
