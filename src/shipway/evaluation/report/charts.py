@@ -110,7 +110,7 @@ def interval_bar(
         return None
     marks = [
         h("rect", x=0, y=3, width=100, height=10, rx=2, class_="track"),
-        _span(max(lowest, min(0.0, value)), value, lowest, highest),
+        _span(min(max(lowest, 0.0), highest), value, lowest, highest),
     ]
     if reference is not None:
         at = _along(reference, lowest, highest)
