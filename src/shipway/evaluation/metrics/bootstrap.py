@@ -32,7 +32,7 @@ class RowBootstrap:
         """Each row's group, `[rows]`."""
         if rows > MOST_GROUPS:
             self.group = np.random.default_rng(SEED).permutation(self.group) % MOST_GROUPS
-        self.weights = _draw(self.groups)
+        self.weights, self._weights32 = _draw(self.groups)
         """How often each group was drawn, `[replicates, groups]`, not to be written to."""
 
     def sums(self, values: Array) -> NDArray[np.float64]:
@@ -55,19 +55,20 @@ class RowBootstrap:
         Whole numbers below 2**24, which float32 holds exactly, at half the cost of a product in float64.
         """
         table = np.bincount(self.group * count + cells, minlength=self.groups * count)
-        weights = self.weights.astype(np.float32)
-        return weights @ table.reshape(self.groups, count).astype(np.float32)
+        return self._weights32 @ table.reshape(self.groups, count).astype(np.float32)
 
 
 @lru_cache(maxsize=2)
-def _draw(groups: int) -> NDArray[np.float64]:
-    """`groups` of as many groups, drawn with replacement, counted in each replicate."""
+def _draw(groups: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """How often each of the groups is among as many drawn with replacement, by replicate, in both precisions."""
     drawn = np.random.default_rng(SEED).integers(groups, size=(REPLICATES, groups))
     cells = drawn + groups * np.arange(REPLICATES)[:, None]
     counts = np.bincount(cells.ravel(), minlength=REPLICATES * groups)
-    weights = counts.reshape(REPLICATES, groups).astype(np.float64)
-    weights.flags.writeable = False
-    return weights
+    weights = counts.reshape(REPLICATES, groups)
+    found = weights.astype(np.float64), weights.astype(np.float32)
+    for one in found:
+        one.flags.writeable = False
+    return found
 
 
 def estimate_of(

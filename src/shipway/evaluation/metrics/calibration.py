@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.metrics import log_loss
 
 from shipway.bundle.evidence import Estimate, Json
 from shipway.evaluation.metrics.bootstrap import RowBootstrap, estimate_of, mean_estimate
@@ -33,20 +33,16 @@ def probability_estimates(
     2); of two classes half of that, the squared error of class 1, as `sklearn.metrics.brier_score_loss` has it.
     ECE (Guo et al. 2017) takes 15 equally wide bins of the largest probability.
     """
-    classes = probabilities.shape[1]
-    expected = np.zeros_like(probabilities)
-    expected[np.arange(len(labels)), labels] = 1
-    most = 1.0 if classes == 2 else 2.0
-    squares = mean_squared_error(expected, probabilities, multioutput="raw_values")
-    brier = float(squares.sum()) * most / 2
-    expected -= probabilities
-    terms = np.einsum("ij,ij->i", expected, expected) * most / 2
-    loss = float(log_loss(labels, probabilities, labels=np.arange(classes)))
+    given = probabilities[np.arange(len(labels)), labels]
+    most = 1.0 if probabilities.shape[1] == 2 else 2.0
+    # Both need a row's label alone of all classes: one-hot tables of a million rows would take 0.5 GB.
+    squares = (np.einsum("ij,ij->i", probabilities, probabilities) - 2 * given + 1) * most / 2
+    loss = float(log_loss(np.ones(len(given)), np.column_stack([1 - given, given]), labels=[0, 1]))
     right = probabilities.argmax(axis=1) == labels
     calibration = Calibration.of(probabilities.max(axis=1), right)
     return {
         "log_loss": mean_estimate(loss, row_losses(labels, probabilities), draws, limits=(0, LARGEST_LOSS)),
-        "brier": mean_estimate(brier, terms, draws, limits=(0, most)),
+        "brier": mean_estimate(float(squares.mean()), squares, draws, limits=(0, most)),
         "ece": calibration.estimate(draws),
     }
 

@@ -29,6 +29,8 @@ from shipway.evaluation.statistics import wilson_interval
 SCORES = ("precision", "recall", "f1")
 AVERAGES = ("macro", "micro", "weighted")
 MOST_PAIRS = 20
+MOST_CLASSES = 5_000
+"""The confusion matrix of so many takes 200 MB."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,23 @@ def classification_metrics(
     if decisions.rule.class_count is None:
         count = max(count, len(class_names), int(labels.max()) + 1)
     check_labels(labels, count)
+    _check_decisions(predicted, count)
     confusion = np.bincount(labels * count + predicted, minlength=count * count).reshape(count, count)
     return report_of_counts(confusion, class_names=class_names, decision_rule=str(decisions.rule))
+
+
+def _check_decisions(predicted: NDArray[np.int64], count: int) -> None:
+    """Outputs of classes may hold anything: -1 for an outlier, or a quantity that was rounded."""
+    if predicted.min() < 0:
+        raise DataMismatchError(
+            f"The model answers {predicted.min()} where it should name a class from 0.",
+            hint="Evaluate a model whose output counts the classes from 0, or gives a score for each class.",
+        )
+    if count > MOST_CLASSES:
+        raise DataMismatchError(
+            f"Labels and answers name classes up to {count - 1}; at most {MOST_CLASSES} are judged.",
+            hint="Where the numbers are quantities and no classes, use --task regression.",
+        )
 
 
 def report_of_counts(

@@ -136,6 +136,13 @@ def test_label_outputs_may_leave_classes_out():
     assert classification_metrics(np.array([0, 1, 2]), decisions).class_names == ("0", "1", "2")
 
 
+@pytest.mark.parametrize(("answer", "words"), [(-1, "answers -1"), (10**9, "at most 5000")])
+def test_answers_that_name_no_class_are_refused(answer, words):
+    decisions = DecisionRule("y", "label", None).apply({"y": np.array([0, answer])})
+    with pytest.raises(DataMismatchError, match=words):
+        classification_metrics(np.array([0, 1]), decisions)
+
+
 def test_no_rows_and_unequal_lengths_are_errors():
     with pytest.raises(DataEmptyError):
         report(np.zeros(0, int), np.zeros(0, int), 2)
