@@ -86,7 +86,9 @@ def load_data(
     path: Path, signature: Signature, observer: Observer, *, reading: Reading | None = None
 ) -> Dataset:
     """Rows that fit the signature, or requests for a model without rows. Raises `DataError`."""
-    dataset = load_dataset(path, signature.inputs, has_rows=signature.has_rows, reading=reading)
+    dataset = load_dataset(
+        path, signature.inputs, has_rows=signature.has_rows, reading=reading, progress=observer.doing
+    )
     for note in dataset.notes:
         observer.note(note)
     return dataset

@@ -51,7 +51,7 @@ def read_subject(
     chosen = check_name(name) if name is not None else default_name(source.path)
     description = source.describe()
     if description.asks_inputs is not None:
-        source.assume_inputs(_told_inputs(source.path, description.asks_inputs, hints, data))
+        source.assume_inputs(_told_inputs(source.path, description.asks_inputs, hints, data, reading))
         description = source.describe()
     format_: type[SourceFormat] = registry.load("sources", source.format)
     if format_.deprecated:
@@ -95,7 +95,14 @@ def without_rows(subject: Subject, observer: Observer) -> Subject | None:
 
 def _with_data(subject: Subject, data: Path, observer: Observer, reading: Reading | None) -> Subject:
     try:
-        dataset = load_dataset(data, subject.inputs, has_rows=subject.has_rows, reading=reading)
+        dataset = load_dataset(
+            data,
+            subject.inputs,
+            has_rows=subject.has_rows,
+            reading=reading,
+            limits=subject.limits,
+            progress=observer.doing,
+        )
     except DataMismatchError:
         found = without_rows(subject, observer)
         if found is None:
@@ -107,12 +114,16 @@ def _with_data(subject: Subject, data: Path, observer: Observer, reading: Readin
 
 
 def _told_inputs(
-    path: Path, names: tuple[str, ...], hints: Hints | None, data: Path | None
+    path: Path,
+    names: tuple[str, ...],
+    hints: Hints | None,
+    data: Path | None,
+    reading: Reading | None,
 ) -> tuple[TensorSpec, ...]:
     if hints is not None and hints.inputs:
         return hints.inputs
     if data is not None:
-        return infer_inputs(data, names)
+        return infer_inputs(data, names, reading)
     example = ", ".join(f"--input '{name}=float32[batch,...]'" for name in names or ("x",))
     raise UsageError(
         f"{path} does not say what goes in{' (' + ', '.join(names) + ')' if names else ''}: dtypes and shapes.",

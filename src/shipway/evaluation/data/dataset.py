@@ -23,9 +23,10 @@ from shipway.evaluation.data.base import Reader, Reading
 from shipway.evaluation.data.fit import Unit
 from shipway.evaluation.data.labels import class_indices
 from shipway.evaluation.data.matching import assign_columns
-from shipway.evaluation.data.npz_reader import NpzReader
+from shipway.evaluation.data.readers import open_reader
 from shipway.evaluation.data.rows import FittedRows
 from shipway.evaluation.data.split import PARTS, digest_of, hash_rows, part_of
+from shipway.sources.base import Limits, Progress
 from shipway.types import Array, TensorSpec
 
 HELD_BYTES = 256 * 2**20
@@ -196,6 +197,8 @@ def load_dataset(
     *,
     has_rows: bool = True,
     reading: Reading | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
     """Reads `path` for a model with these inputs, once, to its end.
 
@@ -204,12 +207,14 @@ def load_dataset(
     caller's. For a model without rows (`has_rows` false, as `Signature.has_rows`) axis 0 counts the requests, and
     the model's whole shape follows it.
 
+    `limits` and `progress` are for `module.py:function`, which a child runs.
+
     Raises `DataNotFoundError`, `DataFormatError` (unreadable, damaged, pickled), `DataMismatchError` (names,
     shapes, dtypes, unequal row counts), `DataEmptyError` and `DataValueError` (NaN, infinity, missing values).
     """
     told = reading or Reading()
     unit: Unit = "row" if has_rows else "request"
-    reader = NpzReader(path)
+    reader = open_reader(path, signature_inputs, told, limits=limits, progress=progress)
     try:
         assignment = assign_columns(reader, signature_inputs, unit=unit, label=told.label, kept=told.columns)
         fitted = FittedRows(reader, signature_inputs, assignment, unit)

@@ -22,11 +22,16 @@ from shipway.evaluation.data.foreign_files import (
     refuse_foreign_folder,
     refuse_foreign_name,
 )
+from shipway.evaluation.data.npz_reader import NpzReader
+from shipway.evaluation.data.python_function import open_python_function
 from shipway.evaluation.data.text_files import check_data_file
 from shipway.os_errors import os_errors_as_ours
+from shipway.sources.base import Limits, Progress
+from shipway.sources.detect import factory_of
 from shipway.types import TensorSpec
 
 _HEAD_BYTES = 4096
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 
 Opener = Callable[[Path, Sequence[TensorSpec], Reading], Reader]
 
@@ -46,14 +51,22 @@ class Format:
 
 
 def open_reader(
-    path: Path, inputs: Sequence[TensorSpec], reading: Reading, *, formats: Sequence[Format] | None = None
+    path: Path,
+    inputs: Sequence[TensorSpec],
+    reading: Reading,
+    *,
+    formats: Sequence[Format] | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
 ) -> Reader:
-    """Opens the data at `path` for a model with these inputs.
+    """Opens the data at `path` for a model with these inputs; `module.py:function` is run, within `limits`.
 
     Raises `DataNotFoundError`, `PermissionDeniedError`, `DataEmptyError`, `DataFormatError` (of no format that is
     read, or damaged), `DataMismatchError` (a folder of images for inputs that take none) and
     `MissingDependencyError`.
     """
+    if factory_of(path) is not None:
+        return open_python_function(str(path), reading, limits or Limits(), progress=progress)
     known = FORMATS if formats is None else formats
     taken = ", ".join(one.taken for one in known)
     head = _read_head(path)
@@ -134,6 +147,7 @@ def _has_suffix(*suffixes: str) -> Callable[[Path, bytes], bool]:
 
 
 FORMATS: tuple[Format, ...] = (
+    Format("npz", ".npz", lambda path, head: head[:4] in ZIP_MAGIC, lambda path, _, __: NpzReader(path)),
     Format(
         "parquet",
         ".parquet",

@@ -156,7 +156,6 @@ def test_other_formats_are_named_with_the_line_that_converts_them(tmp_path, kind
         (b"a,b\n1,2\n", "d.txt"),
         (b"hello", "d"),
         (bytes(range(1, 200)), "d.bin"),
-        (packed({"a": "b"}), "d.zip"),
     ],
 )
 def test_what_nobody_knows_is_refused_with_what_is_read(tmp_path, content, name):
