@@ -25,6 +25,8 @@ LONGEST_LEVEL = 4
 """Letters of a name that stands above a column without being turned."""
 FEW_CLASSES = 6
 """Columns that have room for a name as it is."""
+ROOMY_CLASSES = 12
+"""Classes up to which cells can be large."""
 MOST_CELLS = 4000
 
 
@@ -64,7 +66,7 @@ def _matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Element:
         h("caption", "Confusion matrix: labels down, decisions across"),
         h("thead", head),
         h("tbody", body),
-        class_="matrix",
+        class_="matrix dense" if len(matrix) > ROOMY_CLASSES else "matrix",
     )
     return h("figure", scroll_box(made, "Confusion matrix"), _legend())
 
@@ -202,4 +204,4 @@ def _multilabel(matrices: Sequence[Sequence[Sequence[int]]], classes: Sequence[s
         rows.append(Row([Cell(name(classes[index])), *cells], index))
     left = len(matrices) - len(rows)
     rest = h("p", f"{left} more classes are in the JSON document.", class_="left-out") if left > 0 else None
-    return [table("Decisions by class", columns, rows, sortable=True), _legend(), rest]
+    return [table("Decisions by class", columns, rows, sortable=True, compact=True), _legend(), rest]

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from shipway.bundle.evidence import Json
 from shipway.evaluation.report.contents import Contents, Section
-from shipway.evaluation.report.formatting import count, percent, plain
+from shipway.evaluation.report.formatting import count, percent, plural
 from shipway.evaluation.report.markup import Node, Nodes, h, name
 from shipway.evaluation.report.opening import digest
 from shipway.evaluation.report.tables import Cell, Column, Row, table
@@ -31,10 +31,7 @@ def data_section(contents: Contents) -> Section | None:
         cards.append(h("p", f"{count(left)} more findings are in the JSON document.", class_="left-out"))
     if not findings and "findings" in found:
         cards.append(h("p", "Nothing was found wrong with the data."))
-    about = [
-        _counts("Parts of the data", "Part", found.get("parts")),
-        _counts("Rows left out", "Why", found.get("dropped")),
-    ]
+    about = [_parts(found.get("parts") or {}), _dropped(found.get("dropped") or {})]
     lead: list[Nodes] = [f"{count(found['rows'])} rows"] if found.get("rows") else []
     if found.get("sha256"):
         lead += [" with digest " if lead else "Digest ", digest(str(found["sha256"]))]
@@ -81,15 +78,36 @@ def _listed(examples: Sequence[str]) -> list[Node]:
     return shown
 
 
-def _counts(caption: str, title: str, values: Json) -> Node:
-    """A table of `{name: rows}` or `{name: {rows, …}}`; none where there is nothing to count."""
-    if not isinstance(values, Mapping) or not values:
+def _parts(parts: Mapping[str, Json]) -> Node:
+    """How many rows each part of the split has, `{part: {rows, sha256}}`."""
+    if not parts:
         return None
-    rows = []
-    for key, value in values.items():
-        number = value.get("rows", value.get("count")) if isinstance(value, Mapping) else value
-        if isinstance(number, (list, tuple)):
-            number = len(number)
-        rows.append(Row([Cell(name(key)), Cell(plain(number), number if isinstance(number, int) else None)]))
-    made = table(caption, [Column(title), Column("Rows", numeric=True)], rows, compact=True)
-    return h("div", h("h3", caption), made)
+    rows = [
+        Row([Cell(name(part)), Cell(count(told["rows"]), told["rows"]), Cell(digest(str(told["sha256"])))])
+        for part, told in parts.items()
+    ]
+    columns = [Column("Part"), Column("Rows", numeric=True), Column("Digest")]
+    return h("div", h("h3", "Parts of the data"), table("Parts of the data", columns, rows, compact=True))
+
+
+def _dropped(dropped: Mapping[str, Json]) -> Node:
+    """Rows that were left out, by column and reason, with the first of them."""
+    if not dropped:
+        return None
+    columns = [Column("Column"), Column("Why"), Column("Rows", numeric=True)]
+    rows = [
+        Row(
+            [Cell(name(found["column"])), Cell(str(found["kind"])), Cell(count(found["rows"]), found["rows"])]
+        )
+        for found in dropped.get("reasons") or ()
+    ]
+    examples = [
+        f"row {found['row']}, {found['column']}: {found['words']}"
+        for found in (dropped.get("examples") or ())[:MOST_EXAMPLES]
+    ]
+    return h(
+        "div",
+        h("h3", f"Left out: {plural(dropped['rows'], 'row')}"),
+        table("Rows that were left out", columns, rows, compact=True),
+        h("p", "For example: ", _listed(examples), class_="subject") if examples else None,
+    )

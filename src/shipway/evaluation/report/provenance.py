@@ -44,5 +44,5 @@ def _facts(contents: Contents) -> Iterator[tuple[str, Nodes]]:
         if value:
             yield term, h("code", name(value))
     for term, shown in contents.machine.items():
-        yield term, name(shown)
+        yield f"{term[:1].upper()}{term[1:]}", name(shown)
     yield "Made", h("time", contents.made_at.isoformat(sep=" ", timespec="seconds"))

@@ -72,30 +72,29 @@ def _figures(sample: Sample) -> Iterator[str]:
 
 
 def _table(worst: Sequence[Mapping[str, Json]], contents: Contents) -> Element:
-    classes = contents.task != "regression"
+    decides = contents.task != "regression"
     columns = [
         Column("Row"),
-        Column("Label", numeric=not classes),
-        Column("Decided" if classes else "Predicted", numeric=not classes),
+        Column("Label", numeric=not decides),
+        Column("Decided" if decides else "Predicted", numeric=not decides),
+        Column("Loss" if decides else "Error", numeric=True),
     ]
-    columns.append(Column("Loss" if classes else "Error", numeric=True))
-    if classes:
-        columns.append(Column("Probability of the label", numeric=True))
-        columns.append(Column("Confidence", numeric=True))
-    return table("Worst rows", columns, [_row(found, classes) for found in worst], sortable=True)
+    titles = {"score": "Probability of the label", "confidence": "Confidence"}
+    given = [key for key in titles if any(found.get(key) is not None for found in worst)]
+    columns += [Column(titles[key], numeric=True) for key in given]
+    return table("Worst rows", columns, [_row(found, given) for found in worst], sortable=True)
 
 
-def _row(found: Mapping[str, Json], classes: bool) -> Row:
+def _row(found: Mapping[str, Json], probabilities: Sequence[str]) -> Row:
     cells = [Cell(count(found["row"]), found["row"])]
     for key in ("label", "decision"):
         value = found[key]
         cells.append(Cell(name(_spell(value)), value if isinstance(value, float) else None))
     loss = found.get("loss")
     cells.append(Cell(data(loss, "" if loss is None else decimal(loss)), loss))
-    if classes:
-        for key in ("score", "confidence"):
-            value = found.get(key)
-            cells.append(Cell("–" if value is None else data(value, percent(value)), value))
+    for key in probabilities:
+        value = found.get(key)
+        cells.append(Cell("–" if value is None else data(value, percent(value)), value))
     return Row(cells)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import report_documents as made
+from shipway.evaluation.data.bad_rows import BadRows
+from shipway.evaluation.data.base import Problem
 from shipway.evaluation.report.contents import Contents
 from shipway.evaluation.report.data_findings import MOST_FINDINGS, data_section
 from shipway.evaluation.report.markup import h
@@ -49,11 +51,24 @@ def test_sound_data_is_said_to_be_sound_only_where_somebody_looked(contents: Mak
     assert "".join(body_of(contents({"data": {"rows": 5}})).itertext()) == ""
 
 
-def test_parts_and_dropped_rows_are_counted_in_either_form(contents: MakeContents) -> None:
-    data = {"parts": {"gate": {"rows": 1200, "sha256": "x"}, "tuning": 30}, "dropped": {"missing": [1, 2, 3]}}
-    tables = list(body_of(contents({"data": data})).iter("tbody"))
-    found = [["".join(cell.itertext()) for cell in row] for table in tables for row in table]
-    assert found == [["gate", "1,200"], ["tuning", "30"], ["missing", "3"]]
+def test_parts_and_rows_that_were_left_out_are_counted(contents: MakeContents) -> None:
+    bad = BadRows()
+    bad.note(Problem(4, "age", "missing", "no value"))
+    bad.note(Problem(7, "age", "missing", "no value"))
+    bad.note(Problem(9, "photo", "unreadable", "cat/9.png is no image"))
+    parts = {"gate": {"rows": 1200, "sha256": "a" * 64}, "tuning": {"rows": 30, "sha256": "b" * 64}}
+    data = {"parts": parts, "dropped": bad.to_json()}
+    body = body_of(contents({"data": data}))
+    found = [["".join(cell.itertext()) for cell in row] for table in body.iter("tbody") for row in table]
+    assert found == [
+        ["gate", "1,200", "aaaaaaaaaaaa…"],
+        ["tuning", "30", "bbbbbbbbbbbb…"],
+        ["age", "missing", "2"],
+        ["photo", "unreadable", "1"],
+    ]
+    text = "".join(body.itertext())
+    assert "Left out: 3 rows" in text
+    assert "row 4, age: no value" in text
 
 
 def test_of_hundreds_the_worst_are_shown(contents: MakeContents) -> None:
