@@ -95,6 +95,7 @@ class ClassWatch:
     def _from_numbers(self, column: Array, row_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         codes = np.full(len(column), UNUSABLE, np.int64)
         if column.dtype.kind == "f":
+            column = column.astype(np.float64)
             finite = np.isfinite(column)
             whole = finite & (column == np.floor(column)) & (np.abs(column) < 2**53)
             for row in row_numbers[~finite].tolist():

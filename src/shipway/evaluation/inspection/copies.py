@@ -130,7 +130,7 @@ def leakage(
         Finding(
             "leakage",
             "error" if count > FEW_COPIES * len(hashes) else "warning",
-            "rows",
+            "training data",
             count=count,
             of=len(hashes),
             examples=name_rows(numbers[np.flatnonzero(shared)[:5]].tolist()),

@@ -88,9 +88,12 @@ class Inspector:
             self._label_keys.append(_label_keys(labels))
             self._see_labels(labels, row_numbers, tables)
 
-    def note_problems(self, problems: Iterable[Problem]) -> None:
-        """What the reader could not use, in the file's order."""
-        self._problems.note(problems)
+    def note_problems(
+        self, problems: Iterable[Problem], counts: Mapping[tuple[str, str], int] | None = None
+    ) -> None:
+        """What the reader could not use, in the file's order; `counts`: (column, kind) → rows, where these are
+        only the first of them."""
+        self._problems.note(problems, counts)
 
     def findings(
         self,
@@ -182,6 +185,10 @@ def _label_keys(labels: Array) -> NDArray[np.uint64]:
     values = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if values.ndim == 1 and values.dtype.kind in "biuf" and values.dtype.itemsize <= 8:
         return np.asarray(values, dtype=np.float64).view(np.uint64)
+    if values.dtype == object:
+        shown = np.empty(values.shape, object)
+        shown.reshape(-1)[:] = [None if item is None else str(item) for item in values.ravel().tolist()]
+        values = shown
     return np.ascontiguousarray(hash_rows({"": values})[:, :8]).view(np.uint64).reshape(-1)
 
 
@@ -216,7 +223,7 @@ def _part_findings(
     yield Finding(
         "leakage",
         "note" if len(judged) <= FEW_NEAR_COPIES * of else "warning",
-        "parts",
+        "other parts",
         count=len(judged),
         of=of,
         examples=name_groups(sorted(row_numbers[pair].tolist()) for pair in crossing[:5]),

@@ -23,8 +23,9 @@ from shipway.evaluation.inspection.values import channel_axis_of, is_image
 from shipway.types import Array
 
 NEAR: Final = 0.05
-"""Root mean square difference of a feature, in its own deviations, up to which rows are nearly the same: what
-JPEG at quality 85 changes. The nearest pairs of different handwritten digits are at 0.2."""
+"""Root mean square difference of a feature, in its own deviations, up to which rows are nearly the same. Of 200
+crops of photographs, each saved again as JPEG, 179 are found at quality 95 and 159 at 85; the nearest pairs of
+different handwritten digits are at 0.2."""
 _MANY_VALUES: Final = 8
 """Distinct values of a feature in the first rows, above which it is no category."""
 _LEARNED_ROWS: Final = 1_024
@@ -65,7 +66,7 @@ class NearCopies:
         if any(array.dtype.kind in "OSU" for array in arrays.values()):
             plain = {name: _plain(a) if a.dtype.kind in "OSU" else a for name, a in arrays.items()}
             self._text_keys.append(np.ascontiguousarray(hash_rows(plain)[:, :8]).view(np.uint64).reshape(-1))
-        else:
+        elif any(array[:1].size for array in arrays.values()):
             self._see_features(_features(arrays))
 
     def pairs(self, places: NDArray[np.intp]) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,8 +36,11 @@ class ProblemLog:
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str], _Group] = {}
 
-    def note(self, problems: Iterable[Problem]) -> None:
-        """In the file's order, so that a row with two in one column counts once."""
+    def note(self, problems: Iterable[Problem], counts: Mapping[tuple[str, str], int] | None = None) -> None:
+        """In the file's order, so that a row with two in one column counts once.
+
+        `counts`: (column, kind) → rows, where `problems` are only the first of them.
+        """
         for problem in problems:
             group = self._groups.setdefault((problem.column, problem.kind), _Group())
             if problem.row == group.last_row:
@@ -46,6 +49,9 @@ class ProblemLog:
             group.count += 1
             if len(group.examples) < MOST_EXAMPLES:
                 group.examples.append(f"row {problem.row}: {problem.words}")
+        for key, count in (counts or {}).items():
+            group = self._groups.setdefault(key, _Group())
+            group.count = max(group.count, count)
 
     def findings(self, total: int, *, without: frozenset[str]) -> Iterator[Finding]:
         """`without`: columns whose NaN and infinity the values themselves have told already."""

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import numpy as np
 
 from shipway.evaluation.data.base import Finding
-from shipway.evaluation.inspection.values import Spread
+from shipway.evaluation.inspection.values import WIDE_COLUMNS, Spread
 from shipway.evaluation.inspection.wording import figure
 
 Trained = tuple[float, float, float]
@@ -20,6 +20,10 @@ _Scale = Literal["0..255", "0..1", "-1..1", "standardized", "other"]
 
 _BYTES_FROM: Final = 32.0
 """Pixels that reach no further than this are no bytes: digits of 4 bits end at 16."""
+_OVERSHOOT: Final = 0.1
+"""Of a scale's width that values may lie outside of it: what bicubic resizing adds at edges."""
+_NEGATIVE: Final = -0.5
+"""Values on -1..1 reach below this, or they are on no scale that is known."""
 _FAR: Final = 20.0
 """How many times the golden samples' largest size a column may reach before its unit is doubted: outliers of real
 data are rarely ten times the largest of 256 rows."""
@@ -37,17 +41,22 @@ def range_findings(
     if trained is None:
         yield from _odd_in_itself(name, spread, is_image=is_image, is_integer=is_integer)
         return
-    if not is_integer:
-        yield from _against(name, spread, trained, is_image=is_image)
+    wrong_scale = _on_another_scale(name, spread, trained, is_image=is_image)
+    if wrong_scale is not None:
+        yield wrong_scale
+    elif not is_integer:  # whole numbers may be of any size: words of a vocabulary
+        yield from _far_from(name, spread, trained)
 
 
 def scale_of(low: float, high: float, mean: float) -> _Scale:
     """The usual scale that values of this range are on."""
-    if low >= 0:
-        return "0..1" if high <= 1 else "0..255" if _BYTES_FROM < high <= 255 else "other"
-    if low >= -1 and high <= 1:
+    if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+        return "0..1"
+    if low >= -255 * _OVERSHOOT and _BYTES_FROM < high <= 255 * (1 + _OVERSHOOT):
+        return "0..255"
+    if -1 - _OVERSHOOT <= low < _NEGATIVE and high <= 1 + _OVERSHOOT:
         return "-1..1"
-    return "standardized" if abs(mean) < 1 and max(-low, high) < 12 else "other"
+    return "standardized" if low < 0 and abs(mean) < 1 and max(-low, high) < 12 else "other"
 
 
 _REMEDIES: Final = {
@@ -65,15 +74,21 @@ _AS_TRAINED: Final = (
 )
 
 
-def _against(name: str, spread: Spread, trained: Trained, *, is_image: bool) -> Iterator[Finding]:
+def _on_another_scale(name: str, spread: Spread, trained: Trained, *, is_image: bool) -> Finding | None:
     found, expected = scale_of(spread.low, spread.high, spread.mean), scale_of(*trained)
-    if is_image and found != expected and (found, expected) in _REMEDIES:
-        yield _range(name, "error", spread, trained, f"on the scale {found}", _REMEDIES[found, expected])
-        return
+    if is_image and (found, expected) in _REMEDIES:
+        return _range(name, "error", spread, trained, f"on the scale {found}", _REMEDIES[found, expected])
+    is_wide = len(spread.column_means) >= WIDE_COLUMNS
+    if is_wide and {found, expected} == {"0..1", "0..255"}:  # pixels side by side, or columns not yet scaled
+        return _range(name, "error", spread, trained, f"on the scale {found}", _AS_TRAINED)
     low, high, _ = trained
-    if _looks_standardized(spread) and low >= 0 and high > 3 and not is_image:
-        yield _range(name, "error", spread, trained, "as if standardized, and raw in training", _AS_TRAINED)
-        return
+    if not is_image and _looks_standardized(spread) and low >= 0 and high > 3:
+        return _range(name, "error", spread, trained, "as if standardized, and raw in training", _AS_TRAINED)
+    return None
+
+
+def _far_from(name: str, spread: Spread, trained: Trained) -> Iterator[Finding]:
+    low, high, _ = trained
     reach, usual = max(abs(spread.low), abs(spread.high)), max(abs(low), abs(high))
     if usual > 0 and reach > _FAR * usual:
         yield _range(name, "warning", spread, trained, "far outside of them", _AS_TRAINED)

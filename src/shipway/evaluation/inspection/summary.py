@@ -13,7 +13,7 @@ _PHRASES: Final = {
     "duplicates": "{count} duplicate rows",
     "near-duplicates": "{count} near-duplicate rows",
     "contradicting-labels": "{count} equal rows with different labels",
-    "leakage": "{count} rows leak from the {where}",
+    "leakage": "{count} rows also in the {where}",
     "constant": "{count} constant in {where}",
     "constant-rows": "{count} rows of one value",
     "not-finite": "{count} rows with NaN or infinity",

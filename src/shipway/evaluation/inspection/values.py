@@ -88,17 +88,20 @@ class ValueWatch:
         count = self._count.sum()
         if not count:
             return None
-        mean, squares = self._sum.sum() / count, self._squares.sum() / count
         seen = np.maximum(self._count, 1)
-        means = self._sum / seen
+        with np.errstate(over="ignore", invalid="ignore"):  # as in `_add`
+            mean, squares = self._sum.sum() / count, self._squares.sum() / count
+            means = self._sum / seen
+            deviations = np.sqrt(np.maximum(0.0, self._squares / seen - means * means))
+            deviation = np.sqrt(np.maximum(0.0, squares - mean * mean))
         return Spread(
             rows=self._rows,
             low=float(self._low.min()),
             high=float(self._high.max()),
             mean=float(mean),
-            deviation=math.sqrt(max(0.0, float(squares - mean**2))),
+            deviation=float(deviation),
             column_means=means,
-            column_deviations=np.sqrt(np.maximum(0.0, self._squares / seen - means**2)),
+            column_deviations=deviations,
         )
 
     def findings(self) -> Iterator[Finding]:

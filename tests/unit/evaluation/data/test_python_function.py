@@ -72,6 +72,15 @@ def test_dicts_pairs_arrays_and_frames_are_batches(opened):
         np.testing.assert_array_equal(read(reader, rows=5)["x"], expected)  # again, from the first row
 
 
+def test_what_has_a_length_and_items_ends_at_its_length(opened):
+    code = """
+    class make:  # as keras.utils.PyDataset
+        def __len__(self): return 3
+        def __getitem__(self, number): return np.full((2, 4), number), [number, number]
+    """
+    assert read(opened(code))["labels"].tolist() == [0, 0, 1, 1, 2, 2]
+
+
 def test_one_array_is_data_without_labels(opened):
     assert list(opened("def make(): yield np.zeros((3, 2), bool)").columns) == ["x"]
 

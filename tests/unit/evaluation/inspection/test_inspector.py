@@ -1,5 +1,7 @@
 """The whole inspection: silence on clean data, everything planted is found, and the order of what is told."""
 
+import json
+
 import numpy as np
 import pytest
 from sklearn import datasets
@@ -100,7 +102,7 @@ def test_images_that_cross_the_parts_leak(inspect):
     noisy = np.clip(images + rng.normal(0, 1.5, images.shape), 0, 255).astype(np.float32)
     found = {f.kind: f for f in inspect(np.concatenate([images, noisy]), None)}
     assert found["near-duplicates"].count == pytest.approx(600, abs=12)
-    assert found["leakage"].where == "parts"
+    assert found["leakage"].where == "other parts"
     # a copy of a gate's row lies elsewhere in two of five cases
     assert found["leakage"].count / found["leakage"].of == pytest.approx(0.4, abs=0.08)
     assert found["leakage"].severity == "warning"
@@ -111,3 +113,45 @@ def test_columns_are_called_by_their_names(inspect):
     table[:, 1] = 7
     (found,) = inspect(table, None, settings={"column_names": {"x": ("age", "city", "income")}})
     assert found.examples == ("city is always 7",)
+
+
+ROWS = 40
+ODD_INPUTS = {
+    "huge": rng.normal(size=(ROWS, 5)) * 1e307,
+    "tiny": rng.random((ROWS, 5)) * 1e-320,
+    "nan": np.full((ROWS, 5), np.nan),
+    "infinite": np.where(rng.random((ROWS, 5)) < 0.5, np.inf, 1.0),
+    "int64": rng.integers(-(2**63), 2**63 - 1, (ROWS, 5)),
+    "float16": rng.normal(size=(ROWS, 5)).astype(np.float16),
+    "bool": rng.random((ROWS, 5)) < 0.5,
+    "scalars": rng.normal(size=ROWS),
+    "no width": np.zeros((ROWS, 0), np.float32),
+    "volumes": rng.random((ROWS, 2, 9, 9, 3)),
+    "channels first": rng.random((ROWS, 1, 40, 50)),
+    "missing texts": np.array(["a", None, "b", None] * 10, object),
+    "bytes": np.array([b"abc", b"\xff"] * 20),
+    "pairs of texts": np.array([["a", "b"]] * ROWS, object),
+    "one row": rng.normal(size=(1, 5)),
+}
+ODD_LABELS = {
+    "none": None,
+    "nan": np.full(ROWS, np.nan),
+    "huge": np.full(ROWS, 1e300),
+    "uint64": np.full(ROWS, 2**64 - 1, np.uint64),
+    "names": np.array(["a", None, "b", ""] * 10, object),
+    "figures as objects": np.array([1, 2, 3, 4] * 10, object),
+    "three axes": rng.integers(0, 2, (ROWS, 2, 2)),
+    "no width": np.zeros((ROWS, 0)),
+    "float16": rng.normal(size=ROWS).astype(np.float16),
+}
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+@pytest.mark.parametrize("inputs", ODD_INPUTS)
+def test_odd_values_give_findings_and_no_error(inspect, inputs, task):
+    for labels in ODD_LABELS.values():
+        array = ODD_INPUTS[inputs]
+        mine = None if labels is None else labels[: len(array)]
+        found = inspect(array, mine, block=25, settings={"task": task}, trained={"x": (0.0, 1.0, 0.5)})
+        json.dumps([finding.to_json() for finding in found], allow_nan=False)
+        assert all(len(finding.examples) <= 5 and finding.words and finding.remedy for finding in found)

@@ -25,3 +25,12 @@ def test_nan_that_the_values_told_is_not_told_again():
     log = ProblemLog()
     log.note([Problem(1, "x", "not-finite", "NaN or infinity"), Problem(1, "x", "missing", "no value")])
     assert [finding.kind for finding in log.findings(5, without=frozenset({"x"}))] == ["missing"]
+
+
+def test_counts_stand_in_for_problems_that_were_not_kept():
+    log = ProblemLog()
+    log.note([Problem(1, "x", "missing", "no value")], {("x", "missing"): 70_000, ("y", "unreadable"): 2})
+    assert [(f.where, f.count, len(f.examples)) for f in log.findings(90_000, without=frozenset())] == [
+        ("x", 70_000, 1),
+        ("y", 2, 0),
+    ]

@@ -64,3 +64,25 @@ def test_without_golden_samples_only_bytes_in_a_float_image_are_noted(inspect):
     ):
         assert not inspect(values)
     assert not inspect(rng.uniform(0, 200, (50, 6)))  # a table
+
+
+def test_pixels_in_a_row_are_on_a_scale_too(inspect):
+    flat = pixels.reshape(60, -1)
+    (finding,) = inspect(flat, trained={"x": TRAINED["0..1"]})
+    assert (finding.severity, "on the scale 0..255" in finding.words) == ("error", True)
+    assert not inspect(flat / 255, trained={"x": TRAINED["0..1"]})
+
+
+def test_what_resizing_adds_at_edges_is_no_other_scale(inspect):
+    overshot = SCALES["0..1"] * 1.1 - 0.05
+    assert not inspect(overshot.astype(np.float32), trained={"x": TRAINED["0..1"]})
+
+
+def test_bytes_that_were_cut_to_0_and_1_are_found(inspect):
+    cut = rng.integers(0, 2, (60, 8, 8, 3)).astype(np.uint8)
+    (finding,) = inspect(cut, trained={"x": TRAINED["0..255"]})
+    assert finding.severity == "error"
+
+
+def test_words_of_a_vocabulary_have_no_scale(inspect):
+    assert not inspect(rng.integers(0, 500, (60, 20)), trained={"x": (0.0, 30_000.0, 900.0)})

@@ -31,6 +31,10 @@ def finding(kind: str, severity: str = "warning", *, where: str = "rows", count:
             "data: 1 error and 1 warning (2 labels out of range, 1 near-duplicate row); see --inspect-data",
         ),
         (
+            [finding("leakage", where="other parts", count=1)],
+            "data: 1 warning (1 row also in the other parts); see --inspect-data",
+        ),
+        (
             [finding("something-new", where="x")],
             "data: 1 warning (12 × something-new in x); see --inspect-data",
         ),
