@@ -66,20 +66,20 @@ class ImagesReader:
             told.append(f"bytes of pixels became {self._reading.pixels}")
         if self._resized:
             told.append(
-                f"{self._resized} images were brought to {_size_words(self._size)} (width × height) by Pillow's "
-                f"{self._reading.resize} filter{'' if self._reading.resize == 'nearest' else ', antialiased'}, "
+                f"{_images_were(self._resized)} brought to {_size_words(self._size)} (width × height) by "
+                f"Pillow's {self._reading.resize} filter{'' if self._reading.resize == 'nearest' else ', antialiased'}, "
                 "without a crop; training must have done the same"
             )
         for found, count in sorted(self.modes.items()):
             if found != mode:
-                told.append(f"{count} images were converted from {_mode_words(found, mode)} to {mode}")
+                told.append(f"{_images_were(count)} converted from {_mode_words(found, mode)} to {mode}")
         if self._turned:
             told.append(
-                f"{self._turned} images were turned upright by their EXIF orientation, which Keras and "
+                f"{_images_were(self._turned)} turned upright by their EXIF orientation, which Keras and "
                 "torchvision ignore"
             )
         if self._animated:
-            told.append(f"{self._animated} images have several frames; the first was taken")
+            told.append(f"{_images_were(self._animated)} animated; the first frame was taken")
         return tuple(told)
 
     def blocks(
@@ -210,6 +210,10 @@ def open_images(path: Path, spec: TensorSpec, reading: Reading) -> ImagesReader:
     filter).
     """
     return ImagesReader(path, spec, reading)
+
+
+def _images_were(count: int) -> str:
+    return "1 image was" if count == 1 else f"{count} images were"
 
 
 def _is_like(size: tuple[int, int], wanted: tuple[int | None, ...]) -> bool:

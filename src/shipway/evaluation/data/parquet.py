@@ -21,6 +21,8 @@ from shipway.evaluation.data.text_files import check_data_file
 
 _BUFFER_BYTES = 1 << 20
 """Of a column chunk, so much is in memory at a time."""
+_LEAST_ROW_BYTES = 8
+"""Of one number: equal values are packed so small that the packed size bounds nothing."""
 _DAMAGED = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, NotImplementedError)
 """What Arrow raises on hostile bytes; its own errors derive from several of Python's."""
 
@@ -139,7 +141,7 @@ class ParquetReader:
         for number, group in enumerate(groups):
             if min(group.num_rows, group.total_byte_size) < 0:
                 raise _damaged(self.path, f"row group {number} claims {group.num_rows} rows")
-            claimed = max(group.total_byte_size, group.num_rows)
+            claimed = max(group.total_byte_size, _LEAST_ROW_BYTES * group.num_rows)
             if memory is not None and claimed > memory:
                 raise DataFormatError(
                     f"{self.path}: row group {number} unpacks to {claimed / 1e9:.1f} GB ({group.num_rows} rows); "

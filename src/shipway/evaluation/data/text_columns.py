@@ -60,10 +60,9 @@ def read_cells(texts: pa.Array, dtype: np.dtype[Any], *, as_booleans: bool = Fal
         return _read_texts(texts)
     if dtype.kind == "b" or as_booleans:
         return _read_booleans(texts, dtype)
-    cells = pc.utf8_trim_whitespace(texts)
     if dtype.kind == "f":
-        return _read_floats(cells, dtype)
-    return _read_whole(cells, dtype)
+        return _read_floats(texts, dtype)
+    return _read_whole(pc.utf8_trim_whitespace(texts), dtype)
 
 
 def _read_texts(texts: pa.Array) -> Cells:
@@ -81,10 +80,11 @@ def _read_booleans(texts: pa.Array, dtype: np.dtype[Any]) -> Cells:
 
 
 def _read_floats(cells: pa.Array, dtype: np.dtype[Any]) -> Cells:
-    try:
+    try:  # most blocks are numbers alone
         values = _to_numpy(pc.cast(cells, pa.float64()))
         bad = np.isnan(values)
     except pa.ArrowInvalid:
+        cells = pc.utf8_trim_whitespace(cells)
         good = _is_number(cells)
         values = _to_numpy(pc.cast(pc.if_else(good, cells, pa.scalar("0")), pa.float64()))
         bad = ~_to_numpy(good)

@@ -190,7 +190,7 @@ def test_resizing_is_pillows_and_noted(tmp_path, name):
     )
     assert problems == []
     assert np.array_equal(arrays["image"][0], np.asarray(expected))
-    assert reader.notes[0].startswith("1 images were brought to 8 × 6")
+    assert reader.notes[0].startswith("1 image was brought to 8 × 6")
     assert name in reader.notes[0]
     assert reader.sizes == {(20, 30): 1}
 
@@ -220,7 +220,7 @@ def test_other_colors_are_converted_with_a_note(tmp_path, kind):
     assert problems == []
     with Image.open(path) as saved:
         assert np.array_equal(arrays["image"][0], np.asarray(saved.convert("RGB")))
-    assert f"1 images were converted from {words}" in reader.notes[0]
+    assert f"1 image was converted from {words}" in reader.notes[0]
     assert reader.notes[0].endswith("to RGB")
 
 
@@ -269,7 +269,7 @@ def test_the_first_frame_of_an_animation_is_taken_with_a_note(tmp_path):
     reader = open_images(tmp_path, GRAY, Reading())
     arrays, _ = read(reader)
     assert (arrays["image"] == 10).all()
-    assert any("several frames" in note for note in reader.notes)
+    assert any("first frame" in note for note in reader.notes)
 
 
 def test_unreadable_images_are_problems_that_name_the_file(folder):
