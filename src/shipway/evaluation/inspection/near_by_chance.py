@@ -41,9 +41,11 @@ class Chance:
         size = min(_REFERENCE_ROWS, self._rows)
         self._chosen = np.sort(np.random.default_rng(0).choice(self._rows, size, replace=False))
         self._reference = measures[self._chosen].astype(np.float64)
+        self._nearest = np.zeros(0)
         self.dimension = 0.0
         if size >= _FEWEST_ROWS:
             near, far = self._distances(measures, self._chosen)
+            self._nearest = near
             ratios = np.log(far[near > 0] / near[near > 0])
             middle = float(np.median(ratios)) if ratios.size else 0.0
             if middle > 0:
@@ -53,13 +55,23 @@ class Chance:
         """For the rows at `places` of `measures`, root mean square over the measures; 0 where nothing is told."""
         if self.dimension <= 0:
             return np.zeros(len(places))
-        share = _EXPECTED * len(self._chosen) / (_NEIGHBOR * float(self._rows) ** 2)
         found = np.empty(len(places))
         for start in range(0, len(places), _CHUNK):
             part = places[start : start + _CHUNK]
             found[start : start + len(part)] = self._distances(measures, part)[0]
-        found *= share ** (1 / self.dimension)
-        return np.where(found >= _FINEST, found, 0.0)
+        return self._scaled(found)
+
+    def most(self) -> float:
+        """The 99th percentile of the limits, by the sample; 0 where nothing is told of nearly all rows."""
+        if self.dimension <= 0:
+            return 0.0
+        return float(np.percentile(self._scaled(self._nearest), 99))
+
+    def _scaled(self, nearest: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Limits of rows whose fifth neighbor in the sample is so far away."""
+        share = _EXPECTED * len(self._chosen) / (_NEIGHBOR * float(self._rows) ** 2)
+        limits = nearest * share ** (1 / self.dimension)
+        return np.where(limits >= _FINEST, limits, 0.0)
 
     def _distances(self, measures: NDArray[np.floating], places: NDArray[np.intp]) -> tuple[Array, Array]:
         """Of each row's fifth and tenth neighbor in the sample, itself not counted."""

@@ -135,6 +135,10 @@ class _Scale:
 def _near_pairs(
     signs: NDArray[np.uint64], measures: NDArray[np.float16], places: NDArray[np.intp], varied: int
 ) -> NDArray[np.int64]:
+    chance = Chance(measures, varied)
+    near = min(NEAR, chance.most())
+    if near <= 0:
+        return np.zeros((0, 2), np.int64)
     coarse = measures[:, :_COARSE].astype(np.float32)
     found = [np.zeros((0, 2), np.intp)]
     for rotation in _ROTATIONS:
@@ -144,19 +148,14 @@ def _near_pairs(
         for step in range(1, min(_NEIGHBORS, len(order) - 1) + 1):
             close = np.flatnonzero(np.bitwise_count(placed[step:] ^ placed[:-step]) <= _FLIPPED)
             apart = ((roughly[close] - roughly[close + step]) ** 2).sum(axis=1)
-            close = close[apart <= _COARSE * (3 * NEAR) ** 2]  # of 4 measures' mean, 9 times is 1 in 10^6
+            close = close[apart <= _COARSE * (3 * near) ** 2]  # of 4 measures' mean, 9 times is 1 in 10^6
             pairs = np.stack([order[close], order[close + step]], axis=1)
-            found.append(pairs[_distances(measures, pairs) <= NEAR])
+            found.append(pairs[_distances(measures, pairs) <= near])
     pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)[:_MOST_PAIRS]
-    return np.asarray(places[pairs[_is_no_chance(measures, pairs, varied)]], dtype=np.int64)
-
-
-def _is_no_chance(measures: NDArray[np.float16], pairs: NDArray[np.intp], varied: int) -> NDArray[np.bool_]:
-    if not len(pairs):
-        return np.zeros(0, bool)
     members, index = np.unique(pairs, return_inverse=True)
-    limits = Chance(measures, varied).limits(measures, members)[index.reshape(pairs.shape)].min(axis=1)
-    return np.asarray((_distances(measures, pairs) <= limits) & (limits > 0))
+    limits = chance.limits(measures, members)[index.reshape(pairs.shape)].min(axis=1)
+    is_copy = (limits > 0) & (_distances(measures, pairs) <= limits)
+    return np.asarray(places[pairs[is_copy]], dtype=np.int64)
 
 
 def _distances(measures: NDArray[np.float16], pairs: NDArray[np.intp]) -> NDArray[np.float32]:
