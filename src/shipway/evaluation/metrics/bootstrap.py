@@ -83,7 +83,8 @@ def estimate_of(
 
     Replicates in which the figure is undefined (NaN) do not count; without any other there is no interval.
     `reflected` turns the interval around the value (the "basic" bootstrap, Davison and Hinkley 1997, §5.2), for
-    figures whose replicates lie above them as they lie above the truth. Where all replicates agree the interval
+    figures whose replicates lie above them as they lie above the truth; at the lower limit it stays as it is.
+    Where all replicates agree the interval
     is `open_interval`'s for so many `rows`.
     """
     if value is None or not np.isfinite(value):
@@ -94,7 +95,7 @@ def estimate_of(
     low, high = np.quantile(defined, [0.025, 0.975])
     if high - low <= 1e-12 * max(1.0, abs(value)):
         return open_interval(float(value), rows, limits)
-    if reflected:
+    if reflected and value > limits[0]:
         low, high = 2 * value - high, 2 * value - low
     return Estimate(
         float(value),

@@ -98,6 +98,11 @@ def _checked(labels: Array, decisions: Decisions) -> NDArray[np.int64]:
             f"The labels are {labels.dtype}{list(labels.shape)}, which do not say yes or no for each class.",
             hint="Several classes a row are given as 0 and 1, [rows, classes].",
         )
+    if labels.shape[1] == 1:
+        raise LabelError(
+            "The labels have one column: yes or no for a single class is a task of two classes.",
+            hint="Use --task classification.",
+        )
     if labels.shape != decisions.scores.shape:
         raise DataMismatchError(
             f"The labels are {list(labels.shape)} (rows, classes) and output {decisions.rule.output!r} is "
@@ -152,10 +157,11 @@ def _cells(
     """
     own = np.eye(len(right), dtype=np.int64)
     none = np.zeros_like(own)
+    # The last row says no to all: it counts nowhere, and keeps the weights from being 0 altogether.
     return {
-        "y_true": np.vstack([own, own, none]),
-        "y_pred": np.vstack([own, none, own]),
-        "sample_weight": np.concatenate([right, labelled - right, decided - right]),
+        "y_true": np.vstack([own, own, none, none[:1]]),
+        "y_pred": np.vstack([own, none, own, none[:1]]),
+        "sample_weight": np.concatenate([right, labelled - right, decided - right, [1]]),
     }
 
 

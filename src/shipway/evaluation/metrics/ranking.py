@@ -86,11 +86,10 @@ def rank_class(
     # scikit-learn sorts for each figure, stably; rows that are in order already cost it next to nothing.
     order = np.argsort(scores)
     positive, scores = positive[order], scores[order]
-    false_rate, true_rate, thresholds = roc_curve(positive, scores, drop_intermediate=False)
-    values = {
-        "roc_auc": float(auc(false_rate, true_rate)),
-        "pr_auc": float(average_precision_score(positive, scores)),
-    }
+    with np.errstate(over="ignore"):  # steps between scores of 1e38; they need only differ from 0
+        false_rate, true_rate, thresholds = roc_curve(positive, scores, drop_intermediate=False)
+        precision = float(average_precision_score(positive, scores))
+    values = {"roc_auc": float(auc(false_rate, true_rate)), "pr_auc": precision}
     cuts = _cuts(false_rate, true_rate, thresholds, bins)
     cells = np.empty(len(scores), dtype=np.int64)
     cells[order] = 2 * (len(cuts) - np.searchsorted(cuts[::-1], scores, side="right")) + positive

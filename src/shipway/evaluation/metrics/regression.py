@@ -229,8 +229,9 @@ def _histogram(residuals: NDArray[np.float64]) -> tuple[list[int], list[float]]:
     if not residuals.size:
         return [], []
     low, high = float(residuals.min()), float(residuals.max())
-    if high - low <= RESIDUAL_BINS * np.spacing(max(abs(low), abs(high))):
-        low, high = low - 0.5, high + 0.5
+    step = 2 * RESIDUAL_BINS * float(np.spacing(max(abs(low), abs(high))))
+    if high - low <= step:
+        low, high = low - max(0.5, step), high + max(0.5, step)
     counts, edges = np.histogram(residuals, bins=RESIDUAL_BINS, range=(low, high))
     return counts.tolist(), edges.tolist()
 

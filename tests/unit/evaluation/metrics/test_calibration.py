@@ -37,6 +37,12 @@ def test_by_hand():
     assert value == pytest.approx(0.5 * abs(0.5 - 0.95) + 0.5 * abs(1 - 0.62))
 
 
+def test_calibration_without_a_fault_is_doubted():
+    found = Calibration.of(np.full(10, 0.5), np.arange(10) < 5).estimate(RowBootstrap(10))
+    assert (found.value, found.low) == (0, 0)
+    assert 0.1 < found.high < 0.5
+
+
 def test_only_bins_with_rows_are_told():
     bins = Calibration.of(np.array([0.5, 0.99]), np.array([True, False])).to_json()["bins"]
     assert [(one["low"], one["high"]) for one in bins] == [(7 / 15, 8 / 15), (14 / 15, 1.0)]

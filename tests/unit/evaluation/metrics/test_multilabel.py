@@ -76,6 +76,16 @@ def test_undefined_classes_are_none_and_count_as_zero(judge_y):
     assert "2 of 4 classes" in found.notes[-1]
 
 
+def test_no_class_at_all(judge_y):
+    found = judge_y(np.zeros((3, 2), int), np.full((3, 2), 0.2))
+    assert found.metrics["exact_match"].value == 1
+    assert found.metrics["f1_macro"].value == metrics.f1_score(
+        np.zeros((3, 2)), np.zeros((3, 2)), average="macro", zero_division=0
+    )
+    assert found.metrics["f1[0]"].value is None
+    assert "precision, recall and F1 are undefined" in found.notes[0]
+
+
 @pytest.mark.parametrize("right", [True, False])
 def test_all_right_and_all_wrong_are_not_claimed_without_doubt(right, judge_y):
     labels = np.array([[1, 0], [1, 1], [0, 1], [0, 0]] * 4)
@@ -105,6 +115,9 @@ def test_the_document(tagged, judge_y):
 def test_labels_that_do_not_fit(judge_y):
     with pytest.raises(LabelError, match="yes or no"):
         judge_y([[0, 2], [1, 0]], [[0.2, 0.8], [0.1, 0.3]], task="multilabel")
+    with pytest.raises(LabelError, match="one column") as caught:
+        judge_y([[0], [1]], [[0.2], [0.8]], task="multilabel")
+    assert "--task classification" in caught.value.hint
     with pytest.raises(DataMismatchError, match=r"\[2, 3\]"):
         judge_y([[0, 1, 1], [1, 0, 0]], [[0.2, 0.8], [0.1, 0.3]])
 

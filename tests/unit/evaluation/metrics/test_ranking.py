@@ -83,6 +83,15 @@ def test_points_of_the_precision_curve_are_scikit_learns():
         assert any(point == pytest.approx(other, abs=1e-12) for other in known)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_scores_at_the_ends_of_their_type_rank(dtype):
+    most = np.finfo(dtype).max
+    found = rank_class(
+        np.array([False, True, True]), np.array([-most, 0, most], dtype=dtype), RowBootstrap(3)
+    )
+    assert found.values == {"roc_auc": 1, "pr_auc": 1}
+
+
 def test_a_perfect_ranking_is_doubted_as_much_as_its_rarer_side_allows():
     positive = np.arange(200) < 8
     found = rank_class(positive, positive.astype(float), RowBootstrap(200))

@@ -137,6 +137,14 @@ def test_the_document(diabetes):
     assert len(document["predicted_against_label"]["label"]) == 442
 
 
+@pytest.mark.parametrize("residual", [0.0, 0.1, 1e30])
+def test_residuals_that_are_all_alike_have_a_histogram(residual):
+    labels = np.zeros(6)
+    found = judge_regression(labels, labels + residual * (1 + 1e-16 * np.arange(6))).to_json()["residuals"]
+    assert sum(found["counts"]) == 6
+    assert found["edges"][0] < residual < found["edges"][-1]
+
+
 def test_large_data_is_sampled_for_the_picture():
     labels = np.linspace(0, 1, 5_000)
     points = judge_regression(labels, labels**2).to_json()["predicted_against_label"]
