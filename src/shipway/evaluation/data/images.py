@@ -65,10 +65,10 @@ class ImagesReader:
         if self._reading.pixels:
             told.append(f"bytes of pixels became {self._reading.pixels}")
         if self._resized:
+            antialiased = "" if self._reading.resize == "nearest" else "antialiased "
             told.append(
-                f"{_images_were(self._resized)} brought to {_size_words(self._size)} (width × height) by "
-                f"Pillow's {self._reading.resize} filter{'' if self._reading.resize == 'nearest' else ', antialiased'}, "
-                "without a crop; training must have done the same"
+                f"{_images_were(self._resized)} brought to {_size_words(self._size)} (width × height) by Pillow's "
+                f"{antialiased}{self._reading.resize} filter, without a crop; training must have done the same"
             )
         for found, count in sorted(self.modes.items()):
             if found != mode:
