@@ -67,7 +67,7 @@ class ImagesReader:
         if self._resized:
             antialiased = "" if self._reading.resize == "nearest" else "antialiased "
             told.append(
-                f"{_images_were(self._resized)} brought to {_size_words(self._size)} (width × height) by Pillow's "
+                f"{_images_were(self._resized)} made {_size_words(self._size)} (width × height) by Pillow's "
                 f"{antialiased}{self._reading.resize} filter, without a crop; training must have done the same"
             )
         for found, count in sorted(self.modes.items()):

@@ -147,7 +147,7 @@ def _has_suffix(*suffixes: str) -> Callable[[Path, bytes], bool]:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("npz", ".npz", lambda path, head: head[:4] in ZIP_MAGIC, lambda path, _, __: NpzReader(path)),
+    Format("npz", ".npz", lambda _, head: head[:4] in ZIP_MAGIC, lambda path, _, __: NpzReader(path)),
     Format(
         "parquet",
         ".parquet",

@@ -190,7 +190,7 @@ def test_resizing_is_pillows_and_noted(tmp_path, name):
     )
     assert problems == []
     assert np.array_equal(arrays["image"][0], np.asarray(expected))
-    assert reader.notes[0].startswith("1 image was brought to 8 × 6")
+    assert reader.notes[0].startswith("1 image was made 8 × 6")
     assert name in reader.notes[0]
     assert reader.sizes == {(20, 30): 1}
 
