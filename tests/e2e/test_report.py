@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import report_documents as made
+from digit_models import run
 from shipway.evaluation.report.markup import printable
 from shipway.evaluation.report.page import render_report
 
@@ -153,6 +154,25 @@ def test_the_answer_and_the_key_figures_open_the_page(reports: dict[str, Report]
     assert "540" in text
     assert made.MACHINE["Processor"] in text
     assert opening.bounding_box()["height"] < 900  # type: ignore[index]
+
+
+def test_the_page_of_the_command_shows_what_the_command_prints(
+    bundle: Path, data: Path, open_page: Open, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    ran = run("evaluate", bundle, "--data", data, "--report", path)
+    assert ran.code == 0, ran.text
+    watched = open_page(Report(ran.document, path))
+    assert watched.said == []
+    pairs = "all => all.map(one => [one.dataset.metric, Number(one.getAttribute('value'))])"
+    shown = dict(watched.page.eval_on_selector_all("header [data-metric]", pairs))
+    assert next(iter(shown)) == "accuracy"
+    assert shown == {key: ran.document["metrics"][key]["value"] for key in shown}
+    assert watched.page.locator(".samples img").count() == len(ran.document["evaluation"]["worst"])
+    assert watched.page.evaluate("[...document.images].every(one => one.naturalWidth === 8)")
+    command = watched.page.locator("#run pre").inner_text()
+    assert command.startswith("shipway evaluate ")
+    assert str(path) in command
 
 
 def test_the_confusion_matrix_holds_the_counts(reports: dict[str, Report], open_page: Open) -> None:

@@ -52,7 +52,7 @@ def _shown(sample: Sample) -> Element:
         words = f"Row {sample.row}: label {_spell(sample.label)}, decided as {_spell(sample.decision)}"
         source = f"data:image/png;base64,{base64.b64encode(sample.png).decode('ascii')}"
         small = "pixels" if max(_size(sample.png)) <= SMALL_PIXELS else None
-        return h("img", src=source, alt=words, class_=small, loading="lazy")
+        return h("img", src=source, alt=words, class_=small)
     text = sample.text or ""
     shown = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
     return h("blockquote" if sample.kind == "text" else "pre", name(shown), tabindex="0")
