@@ -29,9 +29,17 @@ SAME = "the answers are the same, bit by bit"
 
 
 def non_inferiority(
-    *, n: int, b: int, c: int, subject: str, margin: float = MARGIN, are_same: bool = False
+    *,
+    n: int,
+    b: int,
+    c: int,
+    subject: str,
+    margin: float = MARGIN,
+    metric: str = "accuracy",
+    are_same: bool = False,
 ) -> Verdict:
-    """Judges accuracy by paired counts: of `n` rows A alone is right on `b`, and B alone on `c`.
+    """Judges a share of rows that are right, `metric`, by paired counts: of `n` rows A alone is right on `b`,
+    and B alone on `c`.
 
     The drop is (b - c) / n, its bounds are Tango's (1998). PASS when the one-sided 95 % upper bound of the
     drop is below `margin` (a share, above 0), FAIL when the lower one is above it, else INCONCLUSIVE with the
@@ -40,7 +48,7 @@ def non_inferiority(
     that rate (Clopper and Pearson): on a handful of such rows Tango's bound alone fails up to 9 % of models
     at the margin. `are_same` says that all answers are bitwise equal, which passes at any number of rows.
     """
-    figures: dict[str, Json] = {"metric": "accuracy", "n": n, "b": b, "c": c, "margin": margin}
+    figures: dict[str, Json] = {"metric": metric, "n": n, "b": b, "c": c, "margin": margin}
     if n == 0:
         return _verdict(Result.INCONCLUSIVE, subject, "there is no labelled row to judge on", figures)
     drop, discordance = (b - c) / n, (b + c) / n
@@ -59,7 +67,7 @@ def non_inferiority(
     }
     if are_same:
         return _verdict(Result.PASS, subject, SAME, figures | {"direction": "the same"})
-    seen = f"accuracy {_moved(drop)} on {n} rows ({b} lost, {c} won)"
+    seen = f"{metric.replace('_', ' ')} {_moved(drop)} on {n} rows ({b} lost, {c} won)"
     certainly_lost = lower_bound(b, n, confidence=CONFIDENCE) > margin
     result = _judge(lower, upper, margin, may_fail=certainly_lost)
     figures["direction"] = _direction(low, high, result)
@@ -97,7 +105,10 @@ def error_non_inferiority(
         return _verdict(Result.PASS, subject, SAME, figures | {"direction": "the same"})
     if difference.change is None:
         return _verdict(
-            Result.INCONCLUSIVE, subject, f"{metric} of A is 0, and no share of it can be allowed", figures
+            Result.INCONCLUSIVE,
+            subject,
+            f"{metric} of A is 0 or undefined, and no share of it can be allowed",
+            figures,
         )
     if n < FEWEST_ROWS:
         reason = f"{n} rows are too few to resample; from {FEWEST_ROWS} on their spread tells something"
@@ -119,6 +130,12 @@ def error_non_inferiority(
     if result is Result.INCONCLUSIVE:
         reason += f"; {_needed_in_words(n, needed, difference.change, margin, spread)}"
     return _verdict(result, subject, reason, figures)
+
+
+def broken_answers(metric: str, *, rows: int, first: int, subject: str) -> Verdict:
+    """FAIL: B answers `rows` rows with NaN or infinity and A none, so that B has no figure at all."""
+    reason = f"B answers {rows} rows with NaN or infinity (first: row {first}): its {metric} is undefined"
+    return _verdict(Result.FAIL, subject, reason, {"metric": metric, "broken_rows": rows, "first_row": first})
 
 
 def rows_needed(discordance: float, margin: float, *, power: float = POWER) -> int:
@@ -178,11 +195,11 @@ def _bound_in_words(
     lower: float, upper: float, margin: float, result: Result, show: Callable[[float], str]
 ) -> str:
     if result is Result.FAIL:
-        return f"it is worse by at least {show(lower)} (95 % bound), {show(margin)} is allowed"
+        return f"it is worse by at least {show(lower)} (95 % bound), the margin is {show(margin)}"
     if upper <= 0:
-        return f"it is better by at least {show(-upper)} (95 % bound), and might be worse by {show(margin)}"
+        return f"it is better by at least {show(-upper)} (95 % bound), the margin is {show(margin)}"
     may = f"by at most {show(upper)}" if result is Result.PASS else f"by up to {show(upper)}"
-    return f"it may be worse {may} (95 % bound), {show(margin)} is allowed"
+    return f"it may be worse {may} (95 % bound), the margin is {show(margin)}"
 
 
 def _needed_in_words(n: int, needed: int, worse: float, margin: float, variance: float) -> str:

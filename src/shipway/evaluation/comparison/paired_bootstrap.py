@@ -169,19 +169,44 @@ class ErrorDifference:
 def bootstrap_errors(a: Floats, b: Floats, *, replicates: int = REPLICATES) -> dict[str, ErrorDifference]:
     """`mae` and `rmse` of two models' errors (prediction less label), `[rows]` or `[rows, outputs]`, finite.
 
-    With several outputs their mean counts, of RMSE the root of the mean square. Above 5,000 rows the means are
-    drawn from the normal distribution that they tend to, which takes no longer for more rows.
+    Of several outputs both are the means over the outputs, as scikit-learn's are; RMSE is then linear in the
+    squares near its value (delta method). Above 5,000 rows the means are drawn from the normal distribution that
+    they tend to, which takes no longer for more rows.
     """
-    terms = np.stack([_row_mean(np.abs(a)), _row_mean(np.abs(b)), _row_mean(a**2), _row_mean(b**2)], axis=1)
-    means = terms.mean(axis=0)
-    drawn = _normal_means(terms, replicates) if len(terms) > MANY_ROWS else _drawn_means(terms, replicates)
-    left_out = (means * len(terms) - terms) / max(len(terms) - 1, 1)
+    several = a.ndim == 2 and a.shape[1] > 1
+    squares = [_root_terms(side) if several else _row_mean(side**2) for side in (a, b)]
+    terms = np.stack([_row_mean(np.abs(a)), _row_mean(np.abs(b)), *squares], axis=1)
+    means, drawn, left_out = _resampled(terms, replicates)
+    roots = [
+        part[..., 2:] if several else np.sqrt(np.maximum(part[..., 2:], 0))
+        for part in (means, drawn, left_out)
+    ]
     return {
         "mae": _error_difference("mae", means[:2], drawn[:, :2], left_out[:, :2]),
-        "rmse": _error_difference(
-            "rmse", *(np.sqrt(np.maximum(part[..., 2:], 0)) for part in (means, drawn, left_out))
-        ),
+        "rmse": _error_difference("rmse", *roots),
     }
+
+
+def bootstrap_means(metric: str, a: Floats, b: Floats, *, replicates: int = REPLICATES) -> PairedDifference:
+    """A figure that is the mean of one term a row, `[rows]` each, finite: log loss, Brier."""
+    means, drawn, left_out = _resampled(np.stack([a, b], axis=1), replicates)
+    return _error_difference(metric, means, drawn, left_out).absolute
+
+
+def _resampled(terms: Floats, replicates: int) -> tuple[Floats, Floats, Floats]:
+    """Means of the columns, the same of resampled rows `[replicates, terms]`, and without each row."""
+    means = terms.mean(axis=0)
+    drawn = _normal_means(terms, replicates) if len(terms) > MANY_ROWS else _drawn_means(terms, replicates)
+    return means, drawn, (means * len(terms) - terms) / max(len(terms) - 1, 1)
+
+
+def _root_terms(errors: Floats) -> Floats:
+    """Terms, `[rows]`, whose mean is the mean over the outputs of their RMSE, and moves with the rows as it
+    does."""
+    squares = errors**2
+    roots = np.sqrt(squares.mean(axis=0))
+    shares = np.divide(squares, roots, out=np.zeros_like(squares), where=roots > 0)
+    return np.asarray((shares + roots).mean(axis=1) / 2)
 
 
 def _error_difference(metric: str, values: Floats, drawn: Floats, left_out: Floats) -> ErrorDifference:

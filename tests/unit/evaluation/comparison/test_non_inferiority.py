@@ -63,7 +63,7 @@ def test_the_reason_says_what_was_seen_and_what_is_allowed():
     verdict = _judge(1000, 5, 7)
     assert verdict.reason == (
         "accuracy rose by 0.2 points on 1000 rows (5 lost, 7 won); it may be worse by at most 0.411 points "
-        "(95 % bound), 1 point is allowed"
+        "(95 % bound), the margin is 1 point"
     )
     assert verdict.figures["drop"] == pytest.approx(-0.002)
     assert verdict.figures["p_value"] == pytest.approx(stats.binomtest(5, 12).pvalue)

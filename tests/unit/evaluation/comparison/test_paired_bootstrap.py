@@ -16,6 +16,7 @@ from shipway.evaluation.comparison.paired_bootstrap import (
     MANY_ROWS,
     bootstrap_decisions,
     bootstrap_errors,
+    bootstrap_means,
 )
 
 SCORERS = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
@@ -110,12 +111,33 @@ def test_errors_are_scikit_learns(rows):
     generator = np.random.default_rng(4)
     labels, a, b = (generator.normal(size=(rows, 2)) for _ in range(3))
     found = bootstrap_errors(a - labels, b - labels, replicates=50)
-    for name, scorer in (("mae", mean_absolute_error),):
+    for name, scorer in (("mae", mean_absolute_error), ("rmse", root_mean_squared_error)):
         assert found[name].absolute.a == pytest.approx(scorer(labels, a))
         assert found[name].absolute.b == pytest.approx(scorer(labels, b))
         assert found[name].relative.b == pytest.approx(scorer(labels, b) / scorer(labels, a))
-    flat = root_mean_squared_error(labels.ravel(), a.ravel())
-    assert found["rmse"].absolute.a == pytest.approx(flat)
+        single = bootstrap_errors((a - labels)[:, 0], (b - labels)[:, :1], replicates=50)[name].absolute
+        assert single.a == pytest.approx(scorer(labels[:, 0], a[:, 0]))
+
+
+def test_rmse_of_equal_outputs_is_bounded_as_that_of_one():
+    generator = np.random.default_rng(8)
+    a = generator.normal(size=1000)
+    b = a + 0.2 * generator.normal(size=1000)
+    one = bootstrap_errors(a, b)["rmse"].absolute.bounds
+    two = bootstrap_errors(np.stack([a, a], axis=1), np.stack([b, b], axis=1))["rmse"].absolute.bounds
+    assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=0.05 * (one.high - one.low))
+
+
+def test_means_of_terms():
+    generator = np.random.default_rng(9)
+    a = generator.exponential(size=300)
+    b = a + generator.normal(0.1, 0.2, size=300)
+    found = bootstrap_means("log_loss", a, b)
+    assert (found.metric, found.a, found.b) == ("log_loss", pytest.approx(a.mean()), pytest.approx(b.mean()))
+    half = 1.96 * np.std(b - a) / np.sqrt(300)
+    assert (found.bounds.low, found.bounds.high) == pytest.approx(
+        ((b - a).mean() - half, (b - a).mean() + half), abs=0.1 * half
+    )
 
 
 def test_error_bounds_are_scipys():
