@@ -20,7 +20,7 @@ class Plot:
     y_high: float = 1.0
     width: int = 400
     height: int = 340
-    left: int = 52
+    left: int = 60
     right: int = 14
     top: int = 12
     bottom: int = 46
@@ -178,7 +178,7 @@ def _axis_titles(plot: Plot, x_title: str, y_title: str) -> Element:
     return h(
         "g",
         h("text", x_title, x=middle_x, y=plot.height - 8, text_anchor="middle"),
-        h("text", y_title, transform=f"translate(13 {middle_y:g}) rotate(-90)", text_anchor="middle"),
+        h("text", y_title, transform=f"translate(12 {middle_y:g}) rotate(-90)", text_anchor="middle"),
         class_="axis-title",
         aria_hidden="true",
     )

@@ -40,7 +40,7 @@ def test_points_lie_on_the_curve_that_the_document_has(contents: MakeContents) -
     section = curves_section(contents(document))
     assert section is not None
     line = of_class(h("div", section.body), "polyline", "line")[0]
-    assert line.get("points") == "52,294 219,12 386,12"
+    assert line.get("points") == "60,294 223,12 386,12"
 
 
 def test_of_two_classes_the_plain_areas_are_the_positive_classs(contents: MakeContents) -> None:
