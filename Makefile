@@ -67,4 +67,5 @@ $(VENV)/.installed-demo: pyproject.toml | $(VENV)/.ready
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/.ready
 	@echo "Installing Shipway, all frameworks and targets and the test tools into $(VENV), once (4 GB on disk) ..."
 	@$(PIP) install --editable ".[all]" --group test --group benchmark "$(TORCH)"
+	@sh scripts/install_chromium.sh >/dev/null || [ -z "$(CI)" ] # else the tests of pages skip, and say so
 	@touch $@ $(VENV)/.installed-demo

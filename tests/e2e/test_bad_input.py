@@ -150,7 +150,7 @@ def test_bad_data_is_told_before_anything_starts(
         ("gone.npz", None, "data.not-found"),
         ("text.npz", b"a,b\n1,2\n", "data.format"),
         ("cut.npz", b"PK\x03\x04" + bytes(50), "data.format"),
-        ("empty.npz", b"", "data.format"),
+        ("empty.npz", b"", "data.empty"),
     ],
 )
 def test_a_data_file_that_is_none(

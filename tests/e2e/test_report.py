@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -74,7 +75,9 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "No Chromium on the path: sh scripts/install_chromium.sh"
+    if not CHROMIUM:
+        assert not os.environ.get("CI"), "No Chromium on the path: sh scripts/install_chromium.sh"
+        pytest.skip("no Chromium on the path: sh scripts/install_chromium.sh")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

@@ -61,7 +61,7 @@ SERVER_MAY_NOT = {
     "actions",
     "cli",
 }
-HEAVY = {"onnx", "onnxruntime", "sklearn", "scipy", "typer", "rich", "pandas", *FRAMEWORKS}
+HEAVY = {"onnx", "onnxruntime", "sklearn", "scipy", "typer", "rich", "pandas", "pyarrow", "PIL", *FRAMEWORKS}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -92,3 +92,13 @@ def load_data(
     for note in dataset.notes:
         observer.note(note)
     return dataset
+
+
+def load_trained(
+    path: Path | str | None, signature: Signature, stack: ExitStack, reading: Reading
+) -> Dataset | None:
+    """What the model was trained on, read as the data is, but whole and without what slices need."""
+    if path is None:
+        return None
+    told = replace(reading, columns=(), part=None, drop_bad=True)
+    return stack.enter_context(load_dataset(Path(path), signature.inputs, reading=told))

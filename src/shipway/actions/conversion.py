@@ -307,9 +307,20 @@ def _no_way(path: Path, format_: str, attempts: Sequence[Attempt]) -> ShipwayErr
     errors = [attempt.error for attempt in attempts if attempt.error is not None]
     if len(errors) == 1 or (errors and all(isinstance(error, MissingDependencyError) for error in errors)):
         return errors[0]
-    lines = "\n".join(f"  {attempt.describe()}" for attempt in attempts)
+    lines = "\n".join(f"  {line}" for line in _told_once(attempts))
     hint = "shipway doctor says what is installed; --python PATH uses the environment it was trained in."
+    advice = [error.hint for error in errors if error.hint and not isinstance(error, MissingDependencyError)]
     missing = [error.hint for error in errors if isinstance(error, MissingDependencyError) and error.hint]
     if missing:
         hint = f"{missing[0]} opens one more way. {hint}"
+    elif advice:
+        hint = advice[0]
     return ExportError(f"No way of converting {path} to {format_} worked:\n{lines}", hint=hint)
+
+
+def _told_once(attempts: Sequence[Attempt]) -> list[str]:
+    """A line for each attempt; those that failed alike share one."""
+    ways: dict[str, list[str]] = {}
+    for attempt in attempts:
+        ways.setdefault(attempt.describe().removeprefix(f"{attempt.way}: "), []).append(attempt.way)
+    return [f"{', '.join(names)}: {text}" for text, names in ways.items()]

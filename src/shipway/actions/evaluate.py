@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from shipway.actions.asking import ask, load_data
+from shipway.actions.asking import ask, load_data, load_trained
 from shipway.actions.judging import Judging, end_evaluation, judge_quality, require_labels
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import Outcome
@@ -19,6 +19,7 @@ def evaluate(
     *,
     reading: Reading | None = None,
     judging: Judging | None = None,
+    train_data: Path | str | None = None,
     report: Path | str | None = None,
     command: str | None = None,
     observer: Observer = SILENT,
@@ -27,9 +28,10 @@ def evaluate(
 
     `target` is the path of a bundle, or `http://HOST:PORT` of a server with one model, or
     `http://HOST:PORT/v2/models/NAME`; `data` a file or folder with labels, or `module.py:function` (see
-    `docs/reference/data.md`). `reading` says how the data is read, `judging` what is asked of it. `report` is the
-    HTML page to write, `command` the line that it shows as the one that made it. Raises `BundleError`,
-    `DataError`, `EndpointError`, `UsageError`, `OutputExistsError`.
+    `docs/reference/data.md`). `reading` says how the data is read, `judging` what is asked of it. `train_data` is
+    what the model was trained on: rows of it that are judged are found. `report` is the HTML page to write,
+    `command` the line that it shows as the one that made it. Raises `BundleError`, `DataError`, `EndpointError`,
+    `UsageError`, `OutputExistsError`.
     """
     asked = judging or Judging()
     told = asked.reading(reading)
@@ -38,7 +40,8 @@ def evaluate(
         asking = ask(target, stack, observer)
         asked = asking.with_names(asked)
         dataset = stack.enter_context(load_data(Path(data), asking.signature, observer, reading=told))
-        require_labels(dataset, asked)
+        require_labels(dataset, asked, asking.signature.outputs)
+        trained = load_trained(train_data, asking.signature, stack, told)
         quality = judge_quality(
             asking.run(stack),
             asking.signature,
@@ -48,6 +51,7 @@ def evaluate(
             reading=told,
             observer=observer,
             golden=asking.golden,
+            trained=trained,
         )
         end_evaluation(quality, observer)
         outcome = Outcome(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from shipway.actions.asking import Asked, ask, load_data
+from shipway.actions.asking import Asked, ask, load_data, load_trained
 from shipway.actions.inspecting import inspect_rows, judge_data
 from shipway.actions.judging import Judging
 from shipway.actions.observer import SILENT, Observer
@@ -25,6 +25,7 @@ def inspect_data(
     *,
     reading: Reading | None = None,
     judging: Judging | None = None,
+    train_data: Path | str | None = None,
     observer: Observer = SILENT,
 ) -> Outcome:
     """Looks at the rows of `data` as `target`'s model takes them, and runs nothing.
@@ -41,6 +42,7 @@ def inspect_data(
         asked = asking.with_names(asked)
         dataset = stack.enter_context(load_data(Path(data), asking.signature, observer, reading=told))
         task = _task(dataset, asking, asked)
+        trained = load_trained(train_data, asking.signature, stack, told)
         findings = inspect_rows(
             dataset,
             asking.signature.inputs,
@@ -48,6 +50,7 @@ def inspect_data(
             class_names=asked.class_names,
             class_count=_class_count(asking) if task != "regression" else None,
             golden=asking.golden,
+            trained=trained,
         )
         verdict = judge_data(findings, subject=dataset.path.name)
         observer.verdict(verdict)

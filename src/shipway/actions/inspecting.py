@@ -10,6 +10,7 @@ from shipway.bundle.evidence import Result, Verdict
 from shipway.bundle.golden import Golden
 from shipway.evaluation.data.base import Finding
 from shipway.evaluation.data.dataset import Dataset
+from shipway.evaluation.inspection.copies import leakage
 from shipway.evaluation.inspection.inspector import Inspector, Task
 from shipway.types import TensorSpec
 
@@ -24,8 +25,12 @@ def inspect_rows(
     class_names: Sequence[str] = (),
     class_count: int | None = None,
     golden: Golden | None = None,
+    trained: Dataset | None = None,
 ) -> tuple[Finding, ...]:
-    """One pass over the rows, errors first. `golden` tells the ranges of training, where its rows are real."""
+    """One pass over the rows, errors first.
+
+    `golden` tells the ranges of training, where its rows are real; rows that `trained` holds too are leakage.
+    """
     inspector = Inspector(
         specs,
         class_names=class_names,
@@ -33,7 +38,7 @@ def inspect_rows(
         class_count=class_count,
         column_names=dataset.column_names,
     )
-    inspector.note_problems(dataset.dropped.problems)
+    inspector.note_problems(dataset.dropped.problems, dataset.dropped.counts)
     first = 0
     for block in dataset.blocks():
         rows = slice(first, first + len(next(iter(block.values()))))
@@ -41,12 +46,19 @@ def inspect_rows(
         inspector.see(block, labels, dataset.hashes[rows], dataset.row_numbers[rows])
         first = rows.stop
     reader = dataset.reader
-    return inspector.findings(
+    leaked: tuple[Finding, ...] = ()
+    if trained is not None:
+        leaked = leakage(
+            dataset.hashes, trained.hashes, row_numbers=dataset.row_numbers, called=trained.path.name
+        )
+    found = inspector.findings(
         trained=_trained_ranges(golden),
         sizes=getattr(reader, "sizes", None),
         modes=getattr(reader, "modes", None),
+        dtype_notes=dataset.casts,
         total=dataset.rows + len(dataset.dropped.rows),
     )
+    return (*leaked, *found)
 
 
 def judge_data(findings: Sequence[Finding], *, subject: str) -> Verdict:

@@ -21,6 +21,7 @@ from shipway.errors import DataEmptyError, UsageError
 from shipway.evaluation.data.base import Finding, Problem, Reading
 from shipway.evaluation.data.dataset import Dataset
 from shipway.evaluation.inspection.summary import short
+from shipway.evaluation.metrics.class_names import names_from_answers
 from shipway.evaluation.metrics.decisions import decide
 from shipway.evaluation.metrics.judge import judge
 from shipway.evaluation.metrics.judged import Judged
@@ -29,7 +30,7 @@ from shipway.evaluation.metrics.predicates import parse_predicate
 from shipway.evaluation.metrics.task import Task
 from shipway.evaluation.metrics.user_metric import measure_user_metric
 from shipway.sources.base import Limits
-from shipway.types import Array, Signature, Tensors
+from shipway.types import Array, DType, Signature, Tensors, TensorSpec
 
 _SECONDS_BETWEEN_WORDS = 5.0
 
@@ -123,6 +124,7 @@ def judge_quality(
     reading: Reading,
     observer: Observer,
     golden: Golden | None = None,
+    trained: Dataset | None = None,
 ) -> Quality:
     """Runs all rows, judges the answers, and looks at the rows. Raises what `quality_of` raises."""
     observer.doing(f"predicting {dataset.rows} rows")
@@ -139,6 +141,7 @@ def judge_quality(
         class_names=quality.class_names or (),
         class_count=len(judged.names),
         golden=golden,
+        trained=trained,
     )
     line = short(findings)
     if line:
@@ -161,6 +164,9 @@ def quality_of(
     labels = dataset.stored_labels()
     if reading.drop_bad:
         dataset, labels, outputs = _without_bad_labels(dataset, labels, outputs, signature, judging)
+    names = judging.class_names or dataset.class_names
+    if not names and labels.dtype.kind in "OSU":
+        names = names_from_answers(outputs, labels)
     slices: dict[str, NDArray[np.bool_]] = {}
     for text in judging.slices:
         slices.update(parse_predicate(text).slices(dataset.columns))
@@ -169,7 +175,7 @@ def quality_of(
         outputs,
         signature,
         task=judging.task,
-        class_names=judging.class_names or dataset.class_names,
+        class_names=names,
         slices=slices,
     )
     judged = _with_user_metrics(judged, labels, outputs, judging, reading, observer)
@@ -205,10 +211,13 @@ def _with_user_metrics(
     return judged
 
 
-def require_labels(dataset: Dataset, judging: Judging) -> None:
-    """What can be said of the labels before any model runs. Raises `LabelError`, `DataMismatchError`."""
+def require_labels(dataset: Dataset, judging: Judging, outputs: Sequence[TensorSpec]) -> None:
+    """What can be said of the labels before any model runs. Raises `LabelError`, `DataMismatchError`.
+
+    `outputs` are those of the model as far as they are known: one of texts may name the classes.
+    """
     labels = dataset.stored_labels()
-    if labels.dtype.kind in "OSU":
+    if labels.dtype.kind in "OSU" and outputs and all(spec.dtype is not DType.BYTES for spec in outputs):
         dataset.require_labels(class_names=judging.class_names)
 
 

@@ -25,11 +25,15 @@ class Subject:
     description: Description
     inputs: tuple[TensorSpec, ...]
     dataset: Dataset | None
+    outputs: tuple[TensorSpec, ...] = ()
+    """Empty where only the framework tells."""
     has_rows: bool = True
     """False for a model that is asked whole requests (`Signature.has_rows`)."""
     python: Path | None = None
     """The interpreter that frameworks run in, also for files that were converted."""
     limits: Limits | None = None
+    reading: Reading | None = None
+    """How the data was read."""
 
 
 def read_subject(
@@ -71,11 +75,13 @@ def read_subject(
         description=description,
         inputs=inputs,
         dataset=None,
+        outputs=tuple(outputs or ()),
         has_rows=Signature(inputs, outputs or ()).has_rows,
         python=python,
         limits=limits,
+        reading=reading,
     )
-    return subject if data is None else _with_data(subject, data, observer, reading)
+    return subject if data is None else _with_data(subject, data, observer)
 
 
 def without_rows(subject: Subject, observer: Observer) -> Subject | None:
@@ -89,28 +95,50 @@ def without_rows(subject: Subject, observer: Observer) -> Subject | None:
         return None
     dataset = subject.dataset
     if dataset is not None:
-        dataset = load_dataset(dataset.path, subject.inputs, has_rows=False)
+        dataset = _load(subject, dataset.path, observer, has_rows=False)
     return replace(subject, has_rows=False, dataset=dataset)
 
 
-def _with_data(subject: Subject, data: Path, observer: Observer, reading: Reading | None) -> Subject:
+def _load(subject: Subject, data: Path, observer: Observer, *, has_rows: bool) -> Dataset:
+    return load_dataset(
+        data,
+        subject.inputs,
+        has_rows=has_rows,
+        reading=subject.reading,
+        limits=subject.limits,
+        progress=observer.doing,
+    )
+
+
+def _with_data(subject: Subject, data: Path, observer: Observer) -> Subject:
     try:
-        dataset = load_dataset(
-            data,
-            subject.inputs,
-            has_rows=subject.has_rows,
-            reading=reading,
-            limits=subject.limits,
-            progress=observer.doing,
-        )
-    except DataMismatchError:
+        dataset = _load(subject, data, observer, has_rows=subject.has_rows)
+    except DataMismatchError as error:
+        if not subject.has_rows:
+            raise _with_rows_elsewhere(subject, error) from error
         found = without_rows(subject, observer)
         if found is None:
             raise
-        subject, dataset = found, load_dataset(data, found.inputs, has_rows=False, reading=reading)
+        subject, dataset = found, _load(found, data, observer, has_rows=False)
     for note in dataset.notes:
         observer.note(note)
     return replace(subject, dataset=dataset)
+
+
+def _with_rows_elsewhere(subject: Subject, error: DataMismatchError) -> DataMismatchError:
+    """The error, told by its cause: an output whose rows lie along a later axis, as a recurrent layer's state."""
+    firsts = {spec.shape[0] for spec in subject.inputs if spec.shape}
+    for spec in subject.outputs:
+        later = [
+            axis for axis, dim in enumerate(spec.shape) if axis and isinstance(dim, str) and dim in firsts
+        ]
+        if later:
+            return DataMismatchError(
+                f"Output {spec.name!r} {spec} has its rows along axis {later[0]}, so the model is asked whole "
+                f"requests, and the data holds rows. {error.message}",
+                hint=f"Let the model give rows first, {spec.name}.transpose(0, {later[0]}), or leave it out.",
+            )
+    return error
 
 
 def _told_inputs(

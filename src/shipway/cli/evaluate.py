@@ -52,6 +52,14 @@ def command(
     metric: MetricOption = None,
     classes: ClassesOption = None,
     python: PythonOption = None,
+    train_data: Annotated[
+        Path | None,
+        typer.Option(
+            "--train-data",
+            metavar="DATA",
+            help="The data of the training: rows that are also in it are found.",
+        ),
+    ] = None,
     inspect_data: Annotated[
         bool,
         typer.Option(
@@ -73,7 +81,12 @@ def command(
     if inspect_data:
         run_action(
             lambda terminal: shipway.inspect_data(
-                target, data, reading=reading, judging=judging, observer=terminal
+                target,
+                data,
+                reading=reading,
+                judging=judging,
+                train_data=train_data,
+                observer=terminal,
             ),
             _show_findings,
             as_json=as_json,
@@ -85,6 +98,7 @@ def command(
             data,
             reading=reading,
             judging=judging,
+            train_data=train_data,
             report=report,
             command=shlex.join(["shipway", *sys.argv[1:]]),
             observer=terminal,

@@ -45,7 +45,7 @@ def likely_cause(found: Array, reference: Array, *, scale: float, budget: float)
     def fits(candidate: Array) -> bool:
         return bool(row_errors(candidate, reference, scale=scale).max() <= 4 * budget)
 
-    if fits(found[..., ::-1]):
+    if reference.shape[-1] > 1 and fits(found[..., ::-1]):
         return "the values stand in reversed order along the last axis"
     if fits(found[::-1]):
         return "the rows stand in reversed order"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shipway.errors import DataValueError
 from shipway.evaluation.data.base import Problem
@@ -39,12 +40,15 @@ class BadRows:
         if len(self.problems) < _KEPT:
             self.problems.append(problem)
 
-    def note_special_values(self, array: Array, first_row: int, *, called: str) -> None:
-        """Finds NaN and infinity in a block of a float input, `[rows, ...]`."""
+    def note_special_values(
+        self, array: Array, first_row: int, *, called: str, without: NDArray[np.intp]
+    ) -> None:
+        """Finds NaN and infinity in a block of a float input, `[rows, ...]`; `without` are rows told already."""
         finite = np.isfinite(array)
+        finite[without] = True
         if finite.all():
             return
-        missing = int(np.isnan(array).sum())
+        missing = int(np.isnan(array[~finite]).sum())
         self.nan[called] += missing
         self.infinite[called] += int(array.size - finite.sum()) - missing
         bad = ~finite.reshape(len(array), -1).all(axis=1)
@@ -75,8 +79,7 @@ class BadRows:
         return DataValueError(
             f"Array {called!r} holds {self.nan[called]} NaN and {self.infinite[called]} infinite values, in "
             f"{count} of {total} {unit}s ({unit}s {shown}).",
-            hint=f"Fill them in as for training, or drop the {unit}s: keep = numpy.isfinite({called})"
-            f".reshape(len({called}), -1).all(axis=1); {called} = {called}[keep]. {_DROP}",
+            hint=f"Fill them in as for training. {_DROP}",
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -62,6 +62,8 @@ class Dataset:
     """Of each row's inputs, `[rows, 16]` (`split.hash_rows`)."""
     notes: tuple[str, ...] = ()
     """What was changed or left out in reading, a line each."""
+    casts: tuple[str, ...] = ()
+    """Of the notes those on dtypes that were changed."""
     has_rows: bool = True
     """False: each entry along the first axis is a whole request."""
     columns: Mapping[str, Array] = field(default_factory=dict)
@@ -250,6 +252,7 @@ def _load(fitted: FittedRows, told: Reading) -> Dataset:
         sha256=reader.sha256(),
         path=reader.path,
         notes=tuple(notes),
+        casts=tuple(fitted.notes),
         has_rows=unit == "row",
         columns={name: joined[name] for name in fitted.assignment.kept},
         row_numbers=np.arange(rows, dtype=np.int64),

@@ -97,6 +97,14 @@ def _read_head(path: Path) -> bytes:
         return file.read(_HEAD_BYTES)
 
 
+def _is_zip(path: Path, head: bytes) -> bool:  # noqa: ARG001 - content tells
+    return head[:4] in ZIP_MAGIC
+
+
+def _open_npz(path: Path, inputs: Sequence[TensorSpec], reading: Reading) -> Reader:  # noqa: ARG001 - an Opener
+    return NpzReader(path)
+
+
 def _open_csv(path: Path, inputs: Sequence[TensorSpec], reading: Reading) -> Reader:  # noqa: ARG001 - an Opener
     with _needing("pyarrow", path):
         from shipway.evaluation.data.csv_table import open_csv
@@ -147,7 +155,7 @@ def _has_suffix(*suffixes: str) -> Callable[[Path, bytes], bool]:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("npz", ".npz", lambda _, head: head[:4] in ZIP_MAGIC, lambda path, _, __: NpzReader(path)),
+    Format("npz", ".npz", _is_zip, _open_npz),
     Format(
         "parquet",
         ".parquet",

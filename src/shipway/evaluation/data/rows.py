@@ -70,20 +70,31 @@ class FittedRows:
         """
         names = self.assignment.used if with_columns else self._input_columns()
         for block in self._read(names, rows=self._block_rows):
-            inputs = {spec.name: self._fit(block, spec, bad) for spec in self.specs}
-            for problem in block.problems if bad is not None else ():
-                bad.note(problem)  # type: ignore[union-attr]
+            inputs = {spec.name: self._fit(block, spec) for spec in self.specs}
+            if bad is not None:
+                self._note_bad(block, inputs, bad)
             wanted = (self.assignment.label, *self.assignment.kept) if with_columns else ()
             yield FittedBlock(block.first_row, inputs, {name: block.arrays[name] for name in wanted if name})
 
-    def _fit(self, block: Block, spec: TensorSpec, bad: BadRows | None) -> Array:
+    def _note_bad(self, block: Block, inputs: Mapping[str, Array], bad: BadRows) -> None:
+        """What the reader could not use, then NaN and infinity that stand in the file as such."""
+        for problem in block.problems:
+            bad.note(problem)
+        told = np.array([problem.row - block.first_row for problem in block.problems], np.intp)
+        for spec in self.specs:
+            if not spec.dtype.is_float:
+                continue
+            columns = self.assignment.inputs[spec.name]
+            for place, called in enumerate(columns):
+                values = inputs[spec.name][:, place] if len(columns) > 1 else inputs[spec.name]
+                bad.note_special_values(values, block.first_row, called=called, without=told)
+
+    def _fit(self, block: Block, spec: TensorSpec) -> Array:
         called = self._called(spec)
         from_table = self.reader.format in TABLES
         array, note = fit_values(self._gather(block, spec), spec, called=called, from_table=from_table)
         if note:
             self.notes[note] = None
-        if bad is not None and spec.dtype.is_float:
-            bad.note_special_values(array, block.first_row, called=called)
         return array
 
     def _gather(self, block: Block, spec: TensorSpec) -> Array:
@@ -107,7 +118,9 @@ class FittedRows:
         return self.reader.blocks(names, self._dtypes(), rows=rows)
 
     def _dtypes(self) -> Mapping[str, np.dtype[Any]]:
-        return {
+        label = self.assignment.label
+        told = {} if label is None else {label: self.reader.columns[label].dtype}
+        return told | {
             column: spec.dtype.numpy for spec in self.specs for column in self.assignment.inputs[spec.name]
         }
 

@@ -99,7 +99,7 @@ def _contradictions(
     count = int(copies.sizes[differ].sum())
     yield Finding(
         "contradicting-labels",
-        "error" if is_class else "note",
+        "warning" if is_class else "note",  # noise of labels is common, and the rows can be judged
         "labels",
         count=count,
         of=len(placed),

@@ -10,10 +10,10 @@ from shipway.evaluation.data.base import Finding, Problem
 from shipway.evaluation.inspection.wording import MOST_EXAMPLES, counted
 
 _WORDS: Final = {
-    "missing": "have no value",
+    "missing": "without a value",
     "unreadable": "cannot be read",
-    "not-a-number": "hold something that is no number",
-    "not-finite": "hold NaN or infinity",
+    "not-a-number": "with something that is no number",
+    "not-finite": "with NaN or infinity",
 }
 _REMEDIES: Final = {
     "missing": "Fill them in as for training, or go on without these rows: --drop-bad.",

@@ -42,8 +42,9 @@ def figure(value: float) -> str:
 
 
 def share(count: int, of: int) -> str:
-    """`3.2 %`."""
-    return f"{100 * count / max(1, of):.2g} %"
+    """`3.2 %`, `99.8 %`."""
+    percent = 100 * count / max(1, of)
+    return f"{percent:.2g} %" if percent < 10 else f"{percent:.3g} %"
 
 
 def first_rows(mask: Sequence[bool] | np.ndarray, row_numbers: np.ndarray) -> list[int]:

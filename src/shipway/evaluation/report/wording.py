@@ -117,6 +117,11 @@ RULES = {
         "order of the classes fits clearly and significantly better. A model that is merely bad passes: "
         "this rule judges the labels.",
     ),
+    "data-soundness": Rule(
+        "Can every row be used, and is it what training saw?",
+        "FAIL where rows cannot be used (missing values, NaN, unreadable images, labels that are no class), lie "
+        "on another scale than in training, or were in the training data. Warnings and notes do not fail it.",
+    ),
     "signature": Rule(
         "Are the inputs and outputs those of the bundle?",
         "Names, dtypes and shapes that the endpoint states stand against those in the bundle.",

@@ -43,7 +43,7 @@ def test_equal_rows_with_different_labels_contradict(inspect, labels):
     table = rng.normal(size=(100, 4))
     table[11], table[12] = table[10], table[0]
     found = only(inspect(table, labels(100)), "contradicting-labels")
-    assert (found.severity, found.count) == ("error", 2)
+    assert (found.severity, found.count) == ("warning", 2)
     assert found.examples == ("rows 10 and 11",)
 
 
