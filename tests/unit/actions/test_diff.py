@@ -7,7 +7,9 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 import shipway
 from digit_models import colored_digits, single_output
@@ -176,3 +178,30 @@ def test_what_cannot_be_opened_is_an_error(old: Path, labelled: Path, tmp_path: 
     np.savez(tmp_path / "odd.npz", x=np.zeros((2, 3), np.float32))
     with pytest.raises(DataMismatchError):
         shipway.diff(old, old, data=tmp_path / "odd.npz")
+
+
+def _scaled(path: Path, factor: float) -> Path:
+    """`y = x · scale · factor`: a scalar goes in beside the batch, so a request is asked whole."""
+    x, scale, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", ["batch", 2]), ("scale", []), ("y", ["batch", 2]))
+    )
+    nodes = [helper.make_node("Mul", ["x", "scale"], ["s"]), helper.make_node("Mul", ["s", "factor"], ["y"])]
+    factors = [numpy_helper.from_array(np.array(factor, np.float32), "factor")]
+    graph = helper.make_graph(nodes, "scaled", [x, scale], [y], factors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    bundle = path.with_suffix(".bundle")
+    shipway.export(path, bundle)
+    return bundle
+
+
+def test_models_without_rows_are_compared_by_their_numbers(tmp_path: Path) -> None:
+    one, two = _scaled(tmp_path / "one.onnx", 1.0), _scaled(tmp_path / "two.onnx", 1.5)
+    x = np.ones((4, 3, 2), np.float32)
+    np.savez(tmp_path / "requests.npz", x=x, scale=np.full(4, 2, np.float32))
+    outcome = shipway.diff(one, two, data=tmp_path / "requests.npz")
+    assert _rules(outcome) == {"signature": "PASS"}
+    found = outcome.details["diff"]
+    assert (found["outputs"][0]["max_difference"], found["outputs"][0]["rows_differing"]) == (1.0, 4)
+    assert found["latency"]["requests"] > 0
+    assert "whole requests" in found["notes"][0]

@@ -29,10 +29,10 @@ def test_the_standard_error_is_the_bootstraps():
     generator = np.random.default_rng(1)
     groups = [np.flatnonzero(labels == value) for value in (0, 1)]
     changes = []
-    for _ in range(1000):
+    for _ in range(400):
         rows = np.concatenate([generator.choice(group, len(group)) for group in groups])
         changes.append(roc_auc_score(labels[rows], b[rows]) - roc_auc_score(labels[rows], a[rows]))
-    assert found.bounds.error == pytest.approx(np.std(changes), rel=0.1)
+    assert found.bounds.error == pytest.approx(np.std(changes), rel=0.12)
 
 
 def test_macro_is_one_class_against_the_rest():

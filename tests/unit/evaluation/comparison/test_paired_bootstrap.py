@@ -44,19 +44,19 @@ def test_values_are_scikit_learns(rows, classes, metric):
 
 def test_bounds_are_those_of_rows_drawn_one_by_one():
     """SciPy's BCa over rows, which are not drawn label by label there: alike where the labels are many."""
-    labels, a, b = _pair(400, 2, right=0.85)
+    labels, a, b = _pair(300, 2, right=0.85)
 
     def change(*rows):
         y, before, after = (np.asarray(part) for part in rows)
         return f1_score(y, after, average="macro") - f1_score(y, before, average="macro")
 
     expected = stats.bootstrap(
-        (labels, a, b), change, paired=True, vectorized=False, n_resamples=800, rng=np.random.default_rng(1)
+        (labels, a, b), change, paired=True, vectorized=False, n_resamples=500, rng=np.random.default_rng(1)
     ).confidence_interval
     found = bootstrap_decisions(labels, a, b, class_count=2)["f1_macro"].bounds
     width = expected.high - expected.low
     assert found.method == "bca"
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.12 * width)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.15 * width)
 
 
 def test_pairing_narrows_the_interval():
