@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from shipway.actions.judging import Judging
+from shipway.actions.judging import Judging, missing_allowed
 from shipway.actions.observer import Observer
 from shipway.actions.outcome import BundleRef
 from shipway.actions.running import Run, explain_answer
@@ -44,6 +44,10 @@ class Asked:
     def with_names(self, judging: Judging) -> Judging:
         """The bundle's names of classes, where the user gave none."""
         return judging if self.bundle is None else judging.of_bundle(self.bundle.manifest)
+
+    def with_missing(self, reading: Reading) -> Reading:
+        """NaN is taken where the bundle's model takes it."""
+        return reading if self.bundle is None else missing_allowed(reading, self.bundle.manifest)
 
     def run(self, stack: ExitStack) -> Run:
         """What answers; a bundle's model is loaded now."""

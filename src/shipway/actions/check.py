@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from shipway.actions.asking import load_data, open_session
-from shipway.actions.judging import Judging, Quality, quality_of, require_labels
+from shipway.actions.judging import Judging, Quality, missing_allowed, quality_of, require_labels
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
 from shipway.actions.running import Run, explain_answer, join_rows, run_blocks, run_requests, run_rows
@@ -58,7 +58,7 @@ def check(
     """
     opened = open_bundle(Path(bundle))
     asked = (judging or Judging()).of_bundle(opened.manifest)
-    told = asked.reading(reading)
+    told = missing_allowed(asked.reading(reading), opened.manifest)
     with ExitStack() as stack:
         dataset = None
         if data is not None:

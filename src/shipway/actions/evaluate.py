@@ -39,6 +39,7 @@ def evaluate(
         observer.begin("evaluate")
         asking = ask(target, stack, observer)
         asked = asking.with_names(asked)
+        told = asking.with_missing(told)
         dataset = stack.enter_context(load_data(Path(data), asking.signature, observer, reading=told))
         require_labels(dataset, asked, asking.signature.outputs)
         trained = load_trained(train_data, asking.signature, stack, told)

@@ -46,12 +46,18 @@ def example_request(bundle: Bundle, url: str) -> dict[str, Json] | None:
 
 def _chosen_inputs(golden: Golden, rows: int) -> dict[str, Array]:
     """The first samples that the model answers with numbers: an answer in JSON cannot hold NaN or infinity."""
-    plain = golden.plain_samples()
-    found = plain if plain.size else np.arange(golden.count)
+    plain = [sample for sample in golden.plain_samples().tolist() if _is_finite(golden, sample)]
+    found = np.array(plain or range(golden.count))
     if not golden.has_rows:
         return golden.request(int(found[0]))
     chosen = np.resize(found, rows)
     return {name: array[chosen] for name, array in golden.inputs.items()}
+
+
+def _is_finite(golden: Golden, sample: int) -> bool:
+    """Whether JSON can hold the inputs: a model may take NaN for what is missing."""
+    floats = [array[sample] for array in golden.inputs.values() if array.dtype.kind == "f"]
+    return all(bool(np.isfinite(values).all()) for values in floats)
 
 
 def _tensor(name: str, array: Array) -> dict[str, Any]:

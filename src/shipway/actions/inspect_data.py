@@ -40,6 +40,7 @@ def inspect_data(
         observer.begin("inspect")
         asking = ask(target, stack, observer)
         asked = asking.with_names(asked)
+        told = asking.with_missing(told)
         dataset = stack.enter_context(load_data(Path(data), asking.signature, observer, reading=told))
         task = _task(dataset, asking, asked)
         trained = load_trained(train_data, asking.signature, stack, told)

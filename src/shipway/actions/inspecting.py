@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -58,6 +59,13 @@ def inspect_rows(
         dtype_notes=dataset.casts,
         total=dataset.rows + len(dataset.dropped.rows),
     )
+    if dataset.allows_missing:
+        found = tuple(
+            replace(finding, severity="note", remedy="Nothing: the model takes missing values.")
+            if finding.kind == "not-finite"
+            else finding
+            for finding in found
+        )
     return (*leaked, *found)
 
 
@@ -76,7 +84,7 @@ def _trained_ranges(golden: Golden | None) -> Mapping[str, tuple[float, float, f
     if golden is None or golden.origin != "data" or not golden.has_rows:
         return {}
     return {
-        name: (float(array.min()), float(array.max()), float(array.mean(dtype=np.float64)))
+        name: (float(known.min()), float(known.max()), float(known.mean(dtype=np.float64)))
         for name, array in golden.inputs.items()
-        if array.dtype.kind in "iuf" and array.size
+        if array.dtype.kind in "iuf" and (known := array[np.isfinite(array)]).size
     }

@@ -107,6 +107,12 @@ class Quality:
         return f"{self.judged.rows} rows: {shown}"
 
 
+def missing_allowed(reading: Reading, manifest: Manifest) -> Reading:
+    """NaN is taken where the bundle was made of a model that takes it."""
+    source = manifest.provenance.get("source") or {}
+    return replace(reading, allow_missing=True) if source.get("takes_missing") else reading
+
+
 _SUMMARIES = {
     "classification": {"accuracy": "accuracy", "f1_macro": "F1 (macro)"},
     "multilabel": {"exact_match": "exact match", "f1_macro": "F1 (macro)"},

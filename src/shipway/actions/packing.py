@@ -101,6 +101,7 @@ def _provenance(subject: Subject, converted: Converted, accepted: Collection[Res
             "file": subject.source.path.name,
             "size": subject.description.size_bytes,
             "sha256": subject.description.sha256,
+            "takes_missing": bool(subject.reading and subject.reading.allow_missing),
             "external_data": subject.description.details.get("external_data", {}),
         },
         "framework": dict(converted.framework),

@@ -63,6 +63,8 @@ def read_subject(
     trusted = description.details.get("needs_trust") if hints is not None and hints.trust else None
     if trusted:
         observer.note(f"trusted by you, its code runs: {', '.join(map(str, trusted))}")
+    if description.details.get("takes_missing"):
+        reading = replace(reading or Reading(), allow_missing=True)
     inputs = description.signature.inputs if description.signature else description.inputs
     outputs = description.signature.outputs if description.signature else None
     if inputs is None:

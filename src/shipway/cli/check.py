@@ -12,6 +12,7 @@ import shipway
 from shipway.cli.command import run_action
 from shipway.cli.data_options import (
     DATA_HELP,
+    AllowMissingFlag,
     ClassesOption,
     DropBadFlag,
     LabelOption,
@@ -43,6 +44,7 @@ def command(
     label: LabelOption = None,
     pixels: PixelsOption = None,
     resize: ResizeOption = None,
+    allow_missing: AllowMissingFlag = False,
     drop_bad: DropBadFlag = False,
     part: PartOption = None,
     task: TaskOption = "auto",
@@ -56,7 +58,13 @@ def command(
     """Ask a live endpoint, and judge whether it answers as the bundle's model does, and how fast."""
     verdicts = accepted(accept)
     reading = given_reading(
-        label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, part=part, python=python
+        label=label,
+        pixels=pixels,
+        resize=resize,
+        allow_missing=allow_missing,
+        drop_bad=drop_bad,
+        part=part,
+        python=python,
     )
     judging = given_judging(task=task, slices=slices, metrics=metric, classes=classes)
     run_action(

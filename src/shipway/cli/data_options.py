@@ -38,6 +38,14 @@ ResizeOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+AllowMissingFlag = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing",
+        help="NaN and empty cells are values that the model takes (boosted trees, imputers).",
+        rich_help_panel=_PANEL,
+    ),
+]
 DropBadFlag = Annotated[
     bool,
     typer.Option(
@@ -99,6 +107,7 @@ def given_reading(
     label: str | None,
     pixels: str | None,
     resize: str | None,
+    allow_missing: bool,
     drop_bad: bool,
     part: str | None = None,
     python: str | None = None,
@@ -117,6 +126,7 @@ def given_reading(
         pixels=scale,
         resize=resize,
         python=None if python is None else Path(python),
+        allow_missing=allow_missing,
         drop_bad=drop_bad,
         part=part,
     )

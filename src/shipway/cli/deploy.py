@@ -11,6 +11,7 @@ from rich.console import Console
 import shipway
 from shipway.cli.data_options import (
     DATA_HELP,
+    AllowMissingFlag,
     ClassesOption,
     DropBadFlag,
     LabelOption,
@@ -70,6 +71,7 @@ def command(
     label: LabelOption = None,
     pixels: PixelsOption = None,
     resize: ResizeOption = None,
+    allow_missing: AllowMissingFlag = False,
     drop_bad: DropBadFlag = False,
     task: TaskOption = "auto",
     slices: SliceOption = None,
@@ -88,7 +90,14 @@ def command(
     """
     console = Console(stderr=as_json)
     verdicts, hints = accepted(accept), given_hints(given, signature, weights, trust)
-    reading = given_reading(label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, python=python)
+    reading = given_reading(
+        label=label,
+        pixels=pixels,
+        resize=resize,
+        allow_missing=allow_missing,
+        drop_bad=drop_bad,
+        python=python,
+    )
     judging = given_judging(task=task, slices=slices, metrics=metric, classes=classes)
     with errors_reported(as_json=as_json):
         with Terminal(console) as terminal:

@@ -14,6 +14,7 @@ import shipway
 from shipway.cli.command import run_action
 from shipway.cli.data_options import (
     DATA_HELP,
+    AllowMissingFlag,
     ClassesOption,
     DropBadFlag,
     LabelOption,
@@ -45,6 +46,7 @@ def command(
     label: LabelOption = None,
     pixels: PixelsOption = None,
     resize: ResizeOption = None,
+    allow_missing: AllowMissingFlag = False,
     drop_bad: DropBadFlag = False,
     part: PartOption = None,
     task: TaskOption = "auto",
@@ -75,7 +77,13 @@ def command(
 ) -> None:
     """Measure quality on labelled data: every usual figure of the task, each with its 95 % interval."""
     reading = given_reading(
-        label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, part=part, python=python
+        label=label,
+        pixels=pixels,
+        resize=resize,
+        allow_missing=allow_missing,
+        drop_bad=drop_bad,
+        part=part,
+        python=python,
     )
     judging = given_judging(task=task, slices=slices, metrics=metric, classes=classes)
     if inspect_data:

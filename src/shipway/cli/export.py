@@ -13,6 +13,7 @@ import shipway
 from shipway.cli.command import run_action
 from shipway.cli.data_options import (
     DATA_HELP,
+    AllowMissingFlag,
     DropBadFlag,
     LabelOption,
     PixelsOption,
@@ -70,6 +71,7 @@ def command(
     label: LabelOption = None,
     pixels: PixelsOption = None,
     resize: ResizeOption = None,
+    allow_missing: AllowMissingFlag = False,
     drop_bad: DropBadFlag = False,
     given: InputOption = None,
     signature: SignatureOption = None,
@@ -80,7 +82,14 @@ def command(
 ) -> None:
     """Convert MODEL, verify that it is still the same model, and write a bundle."""
     verdicts, hints = accepted(accept), given_hints(given, signature, weights, trust)
-    reading = given_reading(label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, python=python)
+    reading = given_reading(
+        label=label,
+        pixels=pixels,
+        resize=resize,
+        allow_missing=allow_missing,
+        drop_bad=drop_bad,
+        python=python,
+    )
     run_action(
         lambda terminal: shipway.export(
             model,

@@ -18,6 +18,7 @@ from shipway.types import Array
 _KEPT = 100_000
 """Problems remembered with their words, some 20 MB; beyond, only rows and counts."""
 _DROP = "Or go on without them: --drop-bad."
+_ALLOW = "Where the model itself takes missing values (boosted trees, imputers): --allow-missing."
 
 
 @dataclass
@@ -41,10 +42,16 @@ class BadRows:
             self.problems.append(problem)
 
     def note_special_values(
-        self, array: Array, first_row: int, *, called: str, without: NDArray[np.intp]
+        self,
+        array: Array,
+        first_row: int,
+        *,
+        called: str,
+        without: NDArray[np.intp],
+        only_infinite: bool = False,
     ) -> None:
         """Finds NaN and infinity in a block of a float input, `[rows, ...]`; `without` are rows told already."""
-        finite = np.isfinite(array)
+        finite = ~np.isinf(array) if only_infinite else np.isfinite(array)
         finite[without] = True
         if finite.all():
             return
@@ -69,7 +76,8 @@ class BadRows:
         raise DataValueError(
             f"{len(self.rows)} of {total} {unit}s of {path} cannot be used: {shown}"
             f"{'; …' if len(self.problems) > 5 else ''}.",
-            hint=f"Mend or fill in these values as for training. {_DROP}",
+            hint=f"Mend or fill in these values as for training. {_DROP}"
+            f"{' ' + _ALLOW if any(problem.kind == 'missing' for problem in self.problems) else ''}",
         )
 
     def _not_finite(self, called: str, total: int, unit: Unit) -> DataValueError:
@@ -79,7 +87,7 @@ class BadRows:
         return DataValueError(
             f"Array {called!r} holds {self.nan[called]} NaN and {self.infinite[called]} infinite values, in "
             f"{count} of {total} {unit}s ({unit}s {shown}).",
-            hint=f"Fill them in as for training. {_DROP}",
+            hint=f"Fill them in as for training. {_DROP}{' ' + _ALLOW if self.nan[called] else ''}",
         )
 
     def to_json(self) -> dict[str, Any]:

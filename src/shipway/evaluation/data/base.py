@@ -33,6 +33,8 @@ class Reading:
     """The interpreter that runs `module.py:function`."""
     columns: tuple[str, ...] = ()
     """Columns to keep beside inputs and labels, one value a row: what slices are made of."""
+    allow_missing: bool = False
+    """NaN, and empty cells of number columns, are values that the model takes (boosted trees, imputers)."""
     drop_bad: bool = False
     """Go on without rows that cannot be used, instead of refusing the data."""
     part: str | None = None

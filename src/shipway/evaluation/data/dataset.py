@@ -62,6 +62,8 @@ class Dataset:
     """Of each row's inputs, `[rows, 16]` (`split.hash_rows`)."""
     notes: tuple[str, ...] = ()
     """What was changed or left out in reading, a line each."""
+    allows_missing: bool = False
+    """NaN among the inputs is a value that the model takes."""
     casts: tuple[str, ...] = ()
     """Of the notes those on dtypes that were changed."""
     has_rows: bool = True
@@ -219,7 +221,7 @@ def load_dataset(
     reader = open_reader(path, signature_inputs, told, limits=limits, progress=progress)
     try:
         assignment = assign_columns(reader, signature_inputs, unit=unit, label=told.label, kept=told.columns)
-        fitted = FittedRows(reader, signature_inputs, assignment, unit)
+        fitted = FittedRows(reader, signature_inputs, assignment, unit, told.allow_missing)
         fitted.check_form()
         return _load(fitted, told)
     except BaseException:
@@ -252,6 +254,7 @@ def _load(fitted: FittedRows, told: Reading) -> Dataset:
         sha256=reader.sha256(),
         path=reader.path,
         notes=tuple(notes),
+        allows_missing=fitted.allow_missing,
         casts=tuple(fitted.notes),
         has_rows=unit == "row",
         columns={name: joined[name] for name in fitted.assignment.kept},

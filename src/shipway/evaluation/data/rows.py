@@ -44,6 +44,7 @@ class FittedRows:
     specs: Sequence[TensorSpec]
     assignment: Assignment
     unit: Unit = "row"
+    allow_missing: bool = False
     notes: dict[str, None] = field(default_factory=dict)
     """What was changed in fitting, each once, in order."""
 
@@ -78,16 +79,26 @@ class FittedRows:
 
     def _note_bad(self, block: Block, inputs: Mapping[str, Array], bad: BadRows) -> None:
         """What the reader could not use, then NaN and infinity that stand in the file as such."""
-        for problem in block.problems:
+        floats = {
+            column: spec for spec in self.specs if spec.dtype.is_float for column in self._columns_of(spec)
+        }
+        problems = [
+            problem
+            for problem in block.problems
+            if not (self.allow_missing and problem.kind == "missing" and problem.column in floats)
+        ]
+        for problem in problems:
             bad.note(problem)
-        told = np.array([problem.row - block.first_row for problem in block.problems], np.intp)
-        for spec in self.specs:
-            if not spec.dtype.is_float:
-                continue
-            columns = self.assignment.inputs[spec.name]
-            for place, called in enumerate(columns):
-                values = inputs[spec.name][:, place] if len(columns) > 1 else inputs[spec.name]
-                bad.note_special_values(values, block.first_row, called=called, without=told)
+        told = np.array([problem.row - block.first_row for problem in problems], np.intp)
+        for column, spec in floats.items():
+            columns, values = self._columns_of(spec), inputs[spec.name]
+            values = values[:, columns.index(column)] if len(columns) > 1 else values
+            bad.note_special_values(
+                values, block.first_row, called=column, without=told, only_infinite=self.allow_missing
+            )
+
+    def _columns_of(self, spec: TensorSpec) -> tuple[str, ...]:
+        return self.assignment.inputs[spec.name]
 
     def _fit(self, block: Block, spec: TensorSpec) -> Array:
         called = self._called(spec)

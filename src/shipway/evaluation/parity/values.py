@@ -107,6 +107,8 @@ def spread_of_data(rows: Array, spec: TensorSpec) -> Spread:
         return _string_spread(spec, rows.shape[1:], found)
     if spec.dtype is DType.BOOL:
         return _even_spread(spec, rows.shape[1:], (0.0, 1.0))
+    if spec.dtype.is_float and np.isnan(rows).any():
+        rows = _without_missing(rows)
     mean = rows.mean(axis=0, dtype=np.float64)
     return Spread(
         spec=spec,
@@ -139,6 +141,14 @@ def spread_of_spec(
         mean=np.zeros(shape),
         deviation=np.ones(shape),
     )
+
+
+def _without_missing(rows: Array) -> Array:
+    """NaN as the mean of the others in its place, 0 where there are none: what varies is what is known."""
+    known = ~np.isnan(rows)
+    counts = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, rows, 0).sum(axis=0, dtype=np.float64) / counts
+    return np.where(known, rows, mean).astype(rows.dtype)
 
 
 def _deviation(rows: Array, mean: Array) -> Array:

@@ -153,3 +153,14 @@ def test_memory_stays_flat(tmp_path):
         assert total == rows * 1000
         peaks.append(peak)
     assert peaks[1] - peaks[0] < 60  # MB; the larger file holds 200 MB more
+
+
+def test_missing_values_are_values_where_the_model_takes_them(load):
+    x = X.copy()
+    x[17, 1], x[18, 0] = np.nan, np.inf
+    with pytest.raises(DataValueError, match="0 NaN and 1 infinite"):
+        load(x, reading=Reading(allow_missing=True))
+    x[18, 0] = np.nan
+    dataset = load(x, reading=Reading(allow_missing=True))
+    assert dataset.allows_missing
+    assert np.array_equal(dataset.inputs["x"], x, equal_nan=True)
