@@ -82,7 +82,9 @@ def diff(
             class_names=tuple(class_names) or sides[0].class_names or sides[1].class_names,
             tolerances=sides[0].tolerances,
         )
-        found = _compare(sides, Path(data), terms, reading, stack, observer)
+        found = _compare(
+            sides, Path(data), terms, sides[0].asked.with_missing(reading or Reading()), stack, observer
+        )
         if found.comparison is not None and found.dataset is not None and measure_latency:
             observer.doing("measuring latency in turn")
             found = replace(found, latency=_measure(sides, found.dataset))
@@ -96,7 +98,7 @@ def _compare(
     sides: tuple[Side, Side],
     data: Path,
     terms: Terms,
-    reading: Reading | None,
+    reading: Reading,
     stack: ExitStack,
     observer: Observer,
 ) -> _Found:

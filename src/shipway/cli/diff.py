@@ -12,6 +12,7 @@ from rich.console import Console
 import shipway
 from shipway.cli.data_options import (
     DATA_HELP,
+    AllowMissingFlag,
     ClassesOption,
     DropBadFlag,
     LabelOption,
@@ -51,6 +52,7 @@ def command(
     label: LabelOption = None,
     pixels: PixelsOption = None,
     resize: ResizeOption = None,
+    allow_missing: AllowMissingFlag = False,
     drop_bad: DropBadFlag = False,
     part: PartOption = None,
     task: TaskOption = "auto",
@@ -70,7 +72,13 @@ def command(
     if as_json and markdown == _STANDARD_OUTPUT:
         raise typer.BadParameter("--json has standard output already.", param_hint="--markdown")
     reading = given_reading(
-        label=label, pixels=pixels, resize=resize, drop_bad=drop_bad, part=part, python=python
+        label=label,
+        pixels=pixels,
+        resize=resize,
+        allow_missing=allow_missing,
+        drop_bad=drop_bad,
+        part=part,
+        python=python,
     )
     share, verdicts = parse_margin(margin), accepted(accept)
     console = Console(stderr=as_json or markdown == _STANDARD_OUTPUT)

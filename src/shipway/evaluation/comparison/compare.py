@@ -24,6 +24,7 @@ from shipway.evaluation.comparison.quality import (
     compare_numbers,
 )
 from shipway.evaluation.data.labels import class_indices
+from shipway.evaluation.metrics.class_names import names_from_answers
 from shipway.evaluation.metrics.classification import unique_names
 from shipway.evaluation.metrics.decisions import (
     DecisionRule,
@@ -106,6 +107,9 @@ def compare_labelled(labels: Array, a: Tensors, b: Tensors, terms: Terms) -> Com
     """
     if labels.dtype == object and all(isinstance(value, str) for value in labels.ravel()):
         labels = labels.astype(np.str_)
+    names = terms.class_names
+    if not names and labels.dtype.kind in "OSU":
+        names = names_from_answers(a, labels)
     task = find_task(labels, a, terms.signature) if terms.task == "auto" else terms.task
     outputs = compare_outputs(a, b)
     if task == "regression":
@@ -114,12 +118,12 @@ def compare_labelled(labels: Array, a: Tensors, b: Tensors, terms: Terms) -> Com
     rule = choose(a, terms.signature)
     before, after = rule.apply(a), rule.apply(b)
     compare = compare_label_sets if task == "multilabel" else compare_classes
-    known = labels if task == "multilabel" else class_indices(labels, class_names=terms.class_names)
+    known = labels if task == "multilabel" else class_indices(labels, class_names=names)
     quality = compare(
         known,
         before,
         after,
-        class_names=terms.class_names,
+        class_names=names,
         margin=terms.margin,
         subject=terms.subject,
         are_same=are_same(outputs),

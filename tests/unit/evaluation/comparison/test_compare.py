@@ -71,6 +71,16 @@ def test_names_as_labels(generator):
     assert {found.flips.examples[0]["a"], found.flips.examples[0]["b"]} == {"cat", "dog"}
 
 
+def test_names_that_the_model_itself_says(generator):
+    """As scikit-learn's classifiers answer: a text beside the scores."""
+    a = _probabilities(generator, 2)
+    named = np.array(["cat", "dog"], object)[a.argmax(axis=1)]
+    terms = _terms(2)
+    found = compare_labelled(named, {"y": a, "label": named}, {"y": a.copy(), "label": named}, terms)
+    assert found.quality.a.names == ("cat", "dog")
+    assert found.quality.a.metrics["accuracy"].value == 1
+
+
 def test_several_labels_a_row(generator):
     a = generator.random((ROWS, 3)).astype(np.float32)
     labels = (a > 0.5).astype(np.int64)
