@@ -45,6 +45,8 @@ class Judging:
     """Columns or predicates: `age`, `age >= 60 and site in (A, B)`."""
     metrics: Sequence[str] = ()
     """The user's own, `module.py:function`."""
+    output: str | None = None
+    """The output to judge, where several could be meant."""
     class_names: Sequence[str] = ()
     """In the order of the model's outputs; labels may then be these names."""
 
@@ -168,6 +170,8 @@ def quality_of(
     """Judges answers that were given already. Raises `LabelError`, `DataMismatchError`, `UsageError`."""
     observer.doing("computing metrics")
     labels = dataset.stored_labels()
+    if judging.output is not None:
+        outputs, signature = _only(judging.output, outputs, signature)
     if reading.drop_bad:
         dataset, labels, outputs = _without_bad_labels(dataset, labels, outputs, signature, judging)
     names = judging.class_names or dataset.class_names
@@ -193,6 +197,15 @@ def quality_of(
     for verdict in verdicts:
         observer.verdict(verdict)
     return Quality(judged, dataset, verdicts=verdicts)
+
+
+def _only(name: str, outputs: Tensors, signature: Signature) -> tuple[Tensors, Signature]:
+    """What is judged where the user says which output. Raises `UsageError`."""
+    chosen = tuple(spec for spec in signature.outputs if spec.name == name)
+    if not chosen or name not in outputs:
+        known = ", ".join(repr(spec.name) for spec in signature.outputs)
+        raise UsageError(f"The model has no output {name!r}.", hint=f"Its outputs are {known}.")
+    return {name: outputs[name]}, Signature(signature.inputs, chosen)
 
 
 def _with_user_metrics(

@@ -17,6 +17,7 @@ from shipway.cli.data_options import (
     DropBadFlag,
     LabelOption,
     MetricOption,
+    OutputOption,
     PartOption,
     PixelsOption,
     ResizeOption,
@@ -50,6 +51,7 @@ def command(
     task: TaskOption = "auto",
     slices: SliceOption = None,
     metric: MetricOption = None,
+    output: OutputOption = None,
     classes: ClassesOption = None,
     python: PythonOption = None,
     accept: AcceptOption = None,
@@ -66,7 +68,7 @@ def command(
         part=part,
         python=python,
     )
-    judging = given_judging(task=task, slices=slices, metrics=metric, classes=classes)
+    judging = given_judging(task=task, slices=slices, metrics=metric, output=output, classes=classes)
     run_action(
         lambda terminal: shipway.check(
             url, bundle, data=data, reading=reading, judging=judging, accept=verdicts, observer=terminal

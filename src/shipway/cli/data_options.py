@@ -91,6 +91,15 @@ MetricOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+OutputOption = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        metavar="NAME",
+        help="The output to judge, of a model with several heads.",
+        rich_help_panel=_PANEL,
+    ),
+]
 ClassesOption = Annotated[
     str | None,
     typer.Option(
@@ -133,10 +142,20 @@ def given_reading(
 
 
 def given_judging(
-    *, task: str, slices: list[str] | None, metrics: list[str] | None, classes: str | None
+    *,
+    task: str,
+    slices: list[str] | None,
+    metrics: list[str] | None,
+    output: str | None,
+    classes: str | None,
 ) -> Judging:
     """What the options ask of the data."""
     from shipway.actions.judging import Judging  # inside: as above
 
-    names = tuple(name.strip() for name in classes.split(",")) if classes else ()
-    return Judging(task=task, slices=tuple(slices or ()), metrics=tuple(metrics or ()), class_names=names)
+    return Judging(
+        task=task,
+        slices=tuple(slices or ()),
+        metrics=tuple(metrics or ()),
+        output=output,
+        class_names=tuple(name.strip() for name in classes.split(",")) if classes else (),
+    )

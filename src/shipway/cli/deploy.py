@@ -16,6 +16,7 @@ from shipway.cli.data_options import (
     DropBadFlag,
     LabelOption,
     MetricOption,
+    OutputOption,
     PixelsOption,
     ResizeOption,
     SliceOption,
@@ -76,6 +77,7 @@ def command(
     task: TaskOption = "auto",
     slices: SliceOption = None,
     metric: MetricOption = None,
+    output: OutputOption = None,
     classes: ClassesOption = None,
     given: InputOption = None,
     signature: SignatureOption = None,
@@ -98,7 +100,7 @@ def command(
         drop_bad=drop_bad,
         python=python,
     )
-    judging = given_judging(task=task, slices=slices, metrics=metric, classes=classes)
+    judging = given_judging(task=task, slices=slices, metrics=metric, output=output, classes=classes)
     with errors_reported(as_json=as_json):
         with Terminal(console) as terminal:
             deployment = shipway.deploy(

@@ -19,6 +19,7 @@ from shipway.cli.data_options import (
     DropBadFlag,
     LabelOption,
     MetricOption,
+    OutputOption,
     PartOption,
     PixelsOption,
     ResizeOption,
@@ -52,6 +53,7 @@ def command(
     task: TaskOption = "auto",
     slices: SliceOption = None,
     metric: MetricOption = None,
+    output: OutputOption = None,
     classes: ClassesOption = None,
     python: PythonOption = None,
     train_data: Annotated[
@@ -85,7 +87,7 @@ def command(
         part=part,
         python=python,
     )
-    judging = given_judging(task=task, slices=slices, metrics=metric, classes=classes)
+    judging = given_judging(task=task, slices=slices, metrics=metric, output=output, classes=classes)
     if inspect_data:
         run_action(
             lambda terminal: shipway.inspect_data(

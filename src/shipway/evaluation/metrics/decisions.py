@@ -185,8 +185,7 @@ def _only_candidate(outputs: Mapping[str, Array], signature: Signature, *, sever
             raise UsageError(
                 f"The model has {len(candidates)} outputs that could hold its classes: "
                 f"{', '.join(map(repr, candidates))}.",
-                hint="Evaluation reads one of them only: save a model with one such output, or use "
-                "shipway export, serve and check without labelled data, which judge every output.",
+                hint=f"Say which: --output {candidates[0]}. Export, serve and check without labels judge all.",
             )
     shown = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in outputs.items())
     raise DataMismatchError(
