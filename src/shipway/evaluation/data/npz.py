@@ -6,7 +6,6 @@ Nothing pickled is ever loaded. What an array means to a model is not known here
 from __future__ import annotations
 
 import math
-import os
 import struct
 import tokenize
 import warnings
@@ -21,8 +20,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from shipway.errors import DataFormatError, DataNotFoundError
-from shipway.os_errors import os_errors_as_ours
+from shipway.errors import DataFormatError
+from shipway.evaluation.data.memory import physical_memory_bytes
+from shipway.evaluation.data.text_files import check_data_file
 from shipway.types import Array
 
 DEFLATE_MAX_RATIO = 1032
@@ -127,7 +127,7 @@ class NpzFile:
             with _damage_as_ours(self.path, info.filename):
                 yield self._header(info)
             claimed += info.file_size
-        memory = _memory_bytes()
+        memory = physical_memory_bytes()
         if memory is not None and claimed > memory:
             raise DataFormatError(
                 f"{self.path} unpacks to {claimed / 1e9:.1f} GB; "
@@ -160,20 +160,11 @@ class NpzFile:
 def open_npz(path: Path) -> Iterator[NpzFile]:
     """Opens the data file at `path`.
 
-    Raises `DataNotFoundError`, `PermissionDeniedError`, and `DataFormatError` on a folder, another format, or
-    a damaged file.
+    Raises `DataNotFoundError`, `PermissionDeniedError`, and `DataFormatError` on what is no regular file, no zip
+    file, or damaged.
     """
-    if path.is_dir():
-        raise DataFormatError(f"{path} is a folder; labelled data is read from an .npz file.", hint=_SAVE)
-    if path.exists() and not path.is_file():
-        raise DataFormatError(f"{path} is not a regular file.", hint=_SAVE)
-    try:
-        with os_errors_as_ours("read the data", path):
-            file = path.open("rb")
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"No data file at {path}.", hint="Check the path given to --data.") from error
-    with file:
-        _refuse_other_formats(path, file)
+    check_data_file(path)
+    with path.open("rb") as file:
         with _damage_as_ours(path, "the file"):
             archive = zipfile.ZipFile(file)
         with archive:
@@ -209,57 +200,3 @@ def _damage_as_ours(path: Path, part: str) -> Iterator[None]:
 
 
 _AGAIN = "Copy or save the file again; a download or copy that was cut off looks like this."
-_SAVE = 'Save it with numpy.savez("data.npz", x=inputs, y=labels).'
-
-_OTHERS: tuple[tuple[bytes, str, str], ...] = (
-    (
-        b"\x93NUMPY",
-        "a single array (.npy)",
-        'numpy.savez("data.npz", x=numpy.load("{name}"), y=labels)',
-    ),
-    (b"\x89HDF\r\n\x1a\n", "HDF5", 'numpy.savez("data.npz", x=file["x"][:], y=file["y"][:]) with h5py'),
-    (b"PAR1", "Parquet", 'numpy.savez("data.npz", x=frame.drop(columns="label").to_numpy("float32"), y=...)'),
-    (b"\x1f\x8b", "gzip", "unpack it first (gunzip), then save the arrays with numpy.savez"),
-    (b"\x80", "a pickle, which is never loaded because it can run code", "numpy.savez with the arrays in it"),
-    (b"SQLite format 3\0", "SQLite", "numpy.savez with the columns as arrays"),
-)
-
-
-def _refuse_other_formats(path: Path, file: IO[bytes]) -> None:
-    """Raises `DataFormatError` unless the content is a zip file, and says how to get from there to one."""
-    head = file.read(4096)
-    file.seek(0)
-    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return
-    if not head:
-        raise DataFormatError(f"{path} is empty (0 bytes).", hint=_SAVE)
-    for magic, called, line in _OTHERS:
-        if head.startswith(magic):
-            raise DataFormatError(
-                f"{path} is {called}; labelled data is read from an .npz file.",
-                hint=f"Convert it: {line.replace('{name}', path.name)}",
-            )
-    if _looks_like_table(head):
-        raise DataFormatError(
-            f"{path} is text (a table, by its commas or tabs); labelled data is read from an .npz file.",
-            hint=f'Convert it: t = numpy.genfromtxt("{path.name}", delimiter=",", skip_header=1); '
-            'numpy.savez("data.npz", x=t[:, :-1].astype("float32"), y=t[:, -1].astype("int64"))',
-        )
-    raise DataFormatError(f"{path} is not an .npz file (its first bytes are {head[:8]!r}).", hint=_SAVE)
-
-
-def _looks_like_table(head: bytes) -> bool:
-    try:
-        text = head.decode()
-    except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # not merely a character cut in two at the end
-            return False
-        text = head[: error.start].decode()
-    return "\0" not in text and any(separator in text for separator in ",;\t")
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):  # a system that does not tell
-        return None

@@ -25,12 +25,12 @@ _NOT_ITS_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM)
 
 
 def import_file(file: Path) -> ModuleType:
-    """The file under its own name, its folder first on the path, as if Python ran it."""
+    """The file under its own name, its folder first on the path, as if Python ran it. Raises what it raises."""
     sys.path.insert(0, str(file.parent))
     name = file.stem if file.stem not in sys.modules else f"shipway_user_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise TaskError("data.format", f"{file} is no Python file.")
+        raise ImportError(f"{file.name} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import random
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..wire import TaskError, progress, summarize
+from ..user_code import blame_user, import_file, own_names, required_arguments
+from ..wire import TaskError, progress
 
+_CODE = "source.unsupported"
 _SEED = 0
 """Of a factory that leaves weights to chance: every child must build the same model."""
 
@@ -27,21 +25,21 @@ def build(torch: Any, file: Path, name: str) -> tuple[Any, Any]:  # noqa: ANN401
     random.seed(_SEED)
     np.random.seed(_SEED)  # what the user's code may draw from
     torch.manual_seed(_SEED)
-    with _blame(file):
-        module = _import(file)
+    with blame_user(_CODE, file):
+        module = import_file(file)
     made = getattr(module, name, None)
     if made is None:
-        raise TaskError("source.unsupported", f"{file} has no {name!r}.", hint=_hint(file, module))
+        raise TaskError(_CODE, f"{file} has no {name!r}.", hint=_hint(file, module))
     if isinstance(made, torch.nn.Module):
         return _uncompiled(made), None
     if not callable(made):
         raise TaskError(
-            "source.unsupported",
+            _CODE,
             f"{file}: {name} is a {type(made).__name__}, and no function that makes an nn.Module.",
             hint=_hint(file, module),
         )
     _require_no_arguments(file, name, made)
-    with _blame(file):
+    with blame_user(_CODE, file):
         answer = made()
     return _split(torch, f"{file}:{name}", answer)
 
@@ -84,30 +82,11 @@ def is_alone(module: Any, names: Sequence[str]) -> bool:  # noqa: ANN401 - as ab
     return kinds[plain[0]] is not inspect.Parameter.KEYWORD_ONLY
 
 
-def _import(file: Path) -> ModuleType:
-    """The file under its own name, its folder first on the path, as if Python ran it."""
-    sys.path.insert(0, str(file.parent))
-    name = file.stem if file.stem not in sys.modules else f"shipway_model_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise TaskError("source.unsupported", f"{file} is no Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def _require_no_arguments(file: Path, name: str, made: Callable[..., Any]) -> None:
-    try:
-        parameters = inspect.signature(made).parameters.values()
-    except (TypeError, ValueError):  # a class that is written in C: the call itself will tell
-        return
-    needed = [
-        p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
+    needed = required_arguments(made)
     if needed:
         raise TaskError(
-            "source.unsupported",
+            _CODE,
             f"{file}{_line_of(made)}: {name} needs the arguments {', '.join(needed)}; it is called with none.",
             hint=f"Write a function without arguments in that file, def make(): return {name}(...), "
             f"and give {file.name}:make.",
@@ -127,7 +106,7 @@ def _split(torch: Any, where: str, answer: Any) -> tuple[Any, Any]:  # noqa: ANN
         return _uncompiled(module), example
     extra = ": the class itself, not an object of it" if isinstance(module, type) else ""
     raise TaskError(
-        "source.unsupported",
+        _CODE,
         f"{where} returned a {type(answer).__name__}{extra}; expected an nn.Module, or (module, example_inputs).",
         hint="Return the module itself: def make(): return Net(). Weights come by --weights.",
     )
@@ -139,48 +118,8 @@ def _uncompiled(module: Any) -> Any:  # noqa: ANN401 - an nn.Module
 
 
 def _hint(file: Path, module: ModuleType) -> str:
-    own = [
-        name
-        for name, value in vars(module).items()
-        if callable(value) and getattr(value, "__module__", "") == module.__name__ and name[0] != "_"
-    ]
+    own = own_names(module)
     return f"{file.name} has: {', '.join(own[:8])}." if own else "Define a function that returns the module."
-
-
-@contextmanager
-def _blame(file: Path) -> Iterator[None]:
-    """Any failure of the user's code, with the last line of it in that file's folder."""
-    try:
-        yield
-    except TaskError:
-        raise
-    except (Exception, SystemExit) as error:  # the seam to the user's code: it may raise anything
-        traceback.print_exc()
-        raise TaskError(
-            "source.unsupported",
-            f"{_place(file, error)}: {summarize(error)}",
-            hint=_advise(file, error),
-        ) from error
-
-
-def _advise(file: Path, error: BaseException) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return (
-            f"Install it where torch is (python -m pip install {error.name}), or name a Python that has it: "
-            "--python path/to/python."
-        )
-    if isinstance(error, FileNotFoundError):
-        return "It runs in an empty folder: name files by Path(__file__).parent, and weights by --weights."
-    return f"Run it by itself to see the whole error: python {file.name}"
-
-
-def _place(file: Path, error: BaseException) -> str:
-    """`file, line N` of the innermost line that is the user's own."""
-    if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        return f"{error.filename}, line {error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).parent == file.parent]
-    return f"{own[-1].filename}, line {own[-1].lineno}" if own else str(file)
 
 
 def read_example(torch: Any, module: Any, example: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
@@ -193,7 +132,7 @@ def read_example(torch: Any, module: Any, example: Any, where: str) -> dict[str,
         more = [f"input_{number}" for number in range(len(names), len(values))] if takes_more else []
         if len(values) > len(names) + len(more):
             raise TaskError(
-                "source.unsupported",
+                _CODE,
                 f"{where} gives {len(values)} example inputs; forward takes {len(names)} "
                 f"({', '.join(names)}).",
             )
@@ -201,7 +140,7 @@ def read_example(torch: Any, module: Any, example: Any, where: str) -> dict[str,
     for name, value in given.items():
         if not isinstance(value, (torch.Tensor, np.ndarray)):
             raise TaskError(
-                "source.unsupported",
+                _CODE,
                 f"{where}: the example of {name!r} is a {type(value).__name__}, and no tensor.",
                 hint="Give tensors only; settings belong into the module.",
             )
