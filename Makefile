@@ -15,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format formats example-guide-cnn benchmark test-heavy clean
+.PHONY: help demo test lint format formats example-guide-cnn benchmark benchmark-metrics test-heavy clean
 
 help: ## show this list
 	@echo "make TARGET; the first use of a target installs what it needs into $(VENV)"
@@ -44,6 +44,9 @@ example-guide-cnn: $(VENV)/.installed-test ## train the 191-million-parameter gu
 
 benchmark: $(VENV)/.installed-test ## CPU per request, requests per second, p50 and p99 beside FastAPI and a raw loop
 	$(BIN)/python benchmarks/serving.py $(ARGS)
+
+benchmark-metrics: $(VENV)/.installed-test ## seconds and memory of all metrics with intervals, a million rows by ten classes
+	$(BIN)/python benchmarks/metrics.py $(ARGS)
 
 test-heavy: $(VENV)/.installed-test ## the tests that take minutes each
 	$(BIN)/python -m pytest -m heavy $(ARGS)

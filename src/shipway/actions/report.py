@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +64,22 @@ def write_report(page: str, path: Path) -> None:
 
 
 def _machine() -> Mapping[str, str]:
+    """Where it ran, the most telling first: the report's opening shows two of them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "machine": f"{platform.machine()}, {cores} cores",
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "shipway": __version__,
-        "numpy": np.__version__,
+        "Machine": f"{_processor()}, {cores} cores",
+        "System": f"{platform.system()} {platform.release()}",
+        "Shipway": __version__,
+        "Python": platform.python_version(),
+        "ONNX Runtime": version("onnxruntime"),
+        "scikit-learn": version("scikit-learn"),
+        "NumPy": np.__version__,
     }
+
+
+def _processor() -> str:
+    """The processor's name where Linux tells it, else its kind."""
+    with suppress(OSError, IndexError):
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("model name", 1)[1]
+        return told.splitlines()[0].lstrip("\t :")
+    return platform.machine()
