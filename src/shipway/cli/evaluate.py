@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 import shipway
 from shipway.cli.command import run_action
@@ -113,11 +115,9 @@ def command(
             command=shlex.join(["shipway", *sys.argv[1:]]),
             observer=terminal,
         ),
-        _show,
+        partial(_show, report=report),
         as_json=as_json,
     )
-    if report is not None and not as_json:
-        typer.echo(f"Report: {report}")
 
 
 def _show_findings(outcome: Outcome, console: Console) -> None:
@@ -125,6 +125,8 @@ def _show_findings(outcome: Outcome, console: Console) -> None:
     show_result(outcome, console)
 
 
-def _show(outcome: Outcome, console: Console) -> None:
+def _show(outcome: Outcome, console: Console, *, report: Path | None) -> None:
     show_metrics(outcome, console)
+    if report is not None:
+        console.print(f"Report: {escape(str(report))}", highlight=False, soft_wrap=True)
     show_result(outcome, console)

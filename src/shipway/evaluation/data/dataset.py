@@ -245,7 +245,7 @@ def _load(fitted: FittedRows, told: Reading) -> Dataset:
     joined = {name: _joined(pieces) for name, pieces in columns.items()}
     label = fitted.assignment.label
     notes = [*reader.notes, *fitted.notes]
-    if fitted.assignment.unused:
+    if fitted.assignment.unused and reader.format != "images":  # their names are ours, not the user's
         notes.append(f"not used: {', '.join(sorted(fitted.assignment.unused))}")
     whole = Dataset(
         source=held.rows() or _Streamed(fitted),
