@@ -121,8 +121,11 @@ def _cell(estimate: Estimate | None) -> str:
         return "undefined"
     if estimate.low is None or estimate.high is None:
         return _figure(estimate.value)
+    width = estimate.high - estimate.low
+    decimals = 2 if width >= 0.02 else 3 if width >= 0.002 else 4  # so that the ends differ
     low, high = (
-        f"{bound:.2f}" if abs(bound) < 10 else f"{bound:.4g}" for bound in (estimate.low, estimate.high)
+        f"{bound:.{decimals}f}" if abs(bound) < 10 else f"{bound:.{decimals + 2}g}"
+        for bound in (estimate.low, estimate.high)
     )
     return f"{_figure(estimate.value)} [dim]{low}–{high}[/]"
 
