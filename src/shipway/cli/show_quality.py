@@ -123,12 +123,11 @@ def _cell(estimate: Estimate | None) -> str:
         return _figure(estimate.value)
     width = estimate.high - estimate.low
     decimals = 2 if width >= 0.02 else 3 if width >= 0.002 else 4  # so that the ends differ
-    low, high = (
-        f"{bound:.{decimals}f}" if abs(bound) < 10 else f"{bound:.{decimals + 2}g}"
-        for bound in (estimate.low, estimate.high)
-    )
+    low, high = _figure(estimate.low, decimals), _figure(estimate.high, decimals)
     return f"{_figure(estimate.value)} [dim]{low}–{high}[/]"
 
 
-def _figure(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+def _figure(value: float, decimals: int = 3) -> str:
+    if abs(value) < 10:
+        return f"{value:.{decimals}f}"
+    return f"{value:.4g}" if abs(value) < 1_000 else f"{value:,.0f}"
