@@ -65,7 +65,8 @@ def check(
             dataset = load_data(Path(data), opened.manifest.signature, observer, reading=told)
             stack.enter_context(dataset)
             if dataset.has_rows:
-                require_labels(dataset, asked, opened.manifest.signature.outputs)
+                outputs = opened.manifest.signature.outputs
+                require_labels(dataset, asked, outputs, drop_bad=told.drop_bad)
         endpoint = stack.enter_context(Endpoint(url, opened.manifest.name))
         checked = check_endpoint(endpoint, opened, dataset, observer, judging=asked, reading=told)
     return Outcome(

@@ -110,7 +110,7 @@ def deploy(
         )
         assert subject.dataset is not None
         stack.enter_context(subject.dataset)
-        require_labels(subject.dataset, asked, subject.outputs)
+        require_labels(subject.dataset, asked, subject.outputs, drop_bad=told.drop_bad)
         writer = stack.enter_context(BundleWriter(Path(out) / f"{chosen}.bundle"))
         converted = stack.enter_context(convert(subject, writer, observer))
         found = Outcome(

@@ -41,7 +41,7 @@ def evaluate(
         asked = asking.with_names(asked)
         told = asking.with_missing(told)
         dataset = stack.enter_context(load_data(Path(data), asking.signature, observer, reading=told))
-        require_labels(dataset, asked, asking.signature.outputs)
+        require_labels(dataset, asked, asking.signature.outputs, drop_bad=told.drop_bad)
         trained = load_trained(train_data, asking.signature, stack, told)
         quality = judge_quality(
             asking.run(stack),

@@ -172,11 +172,12 @@ def quality_of(
     labels = dataset.stored_labels()
     if judging.output is not None:
         outputs, signature = _only(judging.output, outputs, signature)
-    if reading.drop_bad:
-        dataset, labels, outputs = _without_bad_labels(dataset, labels, outputs, signature, judging)
     names = judging.class_names or dataset.class_names
     if not names and labels.dtype.kind in "OSU":
         names = names_from_answers(outputs, labels)
+    if reading.drop_bad:
+        keep = _usable(labels, outputs, signature, judging.task, names)
+        dataset, labels, outputs = _without_bad_labels(dataset, labels, outputs, keep)
     slices: dict[str, NDArray[np.bool_]] = {}
     for text in judging.slices:
         slices.update(parse_predicate(text).slices(dataset.columns))
@@ -230,12 +231,17 @@ def _with_user_metrics(
     return judged
 
 
-def require_labels(dataset: Dataset, judging: Judging, outputs: Sequence[TensorSpec]) -> None:
+def require_labels(
+    dataset: Dataset, judging: Judging, outputs: Sequence[TensorSpec], *, drop_bad: bool = False
+) -> None:
     """What can be said of the labels before any model runs. Raises `LabelError`, `DataMismatchError`.
 
-    `outputs` are those of the model as far as they are known: one of texts may name the classes.
+    `outputs` are those of the model as far as they are known: one of texts may name the classes. With `drop_bad`
+    names that are no class are left out later, and no error.
     """
     labels = dataset.stored_labels()
+    if drop_bad and (judging.class_names or dataset.class_names):
+        return
     if labels.dtype.kind in "OSU" and outputs and all(spec.dtype is not DType.BYTES for spec in outputs):
         dataset.require_labels(class_names=judging.class_names)
 
@@ -257,10 +263,9 @@ def _told(dataset: Dataset, observer: Observer) -> Iterator[dict[str, Array]]:
 
 
 def _without_bad_labels(
-    dataset: Dataset, labels: Array, outputs: Tensors, signature: Signature, judging: Judging
+    dataset: Dataset, labels: Array, outputs: Tensors, keep: NDArray[np.bool_]
 ) -> tuple[Dataset, Array, Tensors]:
     """Leaves out rows whose label is missing or no class of the model, for `--drop-bad`."""
-    keep = _usable(labels, outputs, signature, judging)
     if keep.all():
         return dataset, labels, outputs
     if not keep.any():
@@ -269,29 +274,36 @@ def _without_bad_labels(
         )
     bad = deepcopy(dataset.dropped)
     for row in np.flatnonzero(~keep).tolist():
-        words = f"label {labels[row]} is missing or no class of the model"
+        words = f"label {labels[row : row + 1].tolist()[0]!r} is missing or no class of the model"
         bad.note(Problem(int(dataset.row_numbers[row]), "labels", "label", words))
     kept = replace(dataset.select(keep), dropped=bad)
     return kept, labels[keep], {name: array[keep] for name, array in outputs.items()}
 
 
-def _usable(labels: Array, outputs: Tensors, signature: Signature, judging: Judging) -> NDArray[np.bool_]:
+def _usable(
+    labels: Array, outputs: Tensors, signature: Signature, task: str, class_names: Sequence[str]
+) -> NDArray[np.bool_]:
     rows = len(labels)
+    if labels.dtype.kind in "OSU" and class_names and labels.size == rows:
+        known_names = {*class_names, *(name.encode() for name in class_names)}
+        return np.array([label in known_names for label in labels.reshape(rows).tolist()], bool)
     if labels.dtype.kind not in "iuf":
         return np.ones(rows, bool)
     flat = labels.reshape(rows, -1)
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(flat).all(axis=1))
     known = flat[finite]
-    has_classes = judging.task in ("auto", "classification") and flat.shape[1] == 1
+    has_classes = task in ("auto", "classification") and flat.shape[1] == 1
     if not has_classes or not known.size or (known != np.floor(known)).any():
         return finite
-    count = _class_count(outputs, signature)
+    count = _class_count(outputs, signature, task)
     return finite if count is None else np.asarray(finite & (flat[:, 0] >= 0) & (flat[:, 0] < count))
 
 
-def _class_count(outputs: Mapping[str, Array], signature: Signature) -> int | None:
+def _class_count(outputs: Mapping[str, Array], signature: Signature, task: str) -> int | None:
     rule = decide(outputs, signature).rule
-    return rule.class_count if rule.kind == "argmax" else None
+    # One number may be a quantity; one in [0, 1], which decides above 0.5, is a probability.
+    is_sure = rule.kind == "argmax" or rule.threshold > 0 or task == "classification"
+    return rule.class_count if is_sure else None
 
 
 def _short(estimate: Estimate, *, as_share: bool) -> str:

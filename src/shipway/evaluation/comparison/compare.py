@@ -105,8 +105,6 @@ def compare_labelled(labels: Array, a: Tensors, b: Tensors, terms: Terms) -> Com
     The task and the rule that decides are read from A's answers and applied to both. Raises `LabelError`,
     `DataMismatchError`, `UsageError`.
     """
-    if labels.dtype == object and all(isinstance(value, str) for value in labels.ravel()):
-        labels = labels.astype(np.str_)
     names = terms.class_names
     if not names and labels.dtype.kind in "OSU":
         names = names_from_answers(a, labels)

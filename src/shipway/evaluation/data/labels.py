@@ -23,9 +23,10 @@ def class_indices(labels: Array, *, class_names: Sequence[str] = ()) -> NDArray[
     """The rows' class indices, int64 `[rows]`.
 
     Whole numbers are taken in any dtype (floats and booleans too), `[rows]` or `[rows, 1]`; exact one-hot
-    `[rows, classes]`; strings where `class_names` gives them their order. Raises `LabelError`.
+    `[rows, classes]`; texts, also as objects (`str` or `bytes`), where `class_names` gives them their order.
+    Raises `LabelError`.
     """
-    if labels.dtype.kind in "SU":
+    if labels.dtype.kind in "SU" or _are_texts(labels):
         return _from_names(_one_a_row(labels), class_names)
     if labels.dtype.kind not in "biuf":
         raise LabelError(f"The labels are {labels.dtype}, which are no class indices.", hint=_FORMS)
@@ -97,21 +98,27 @@ def _from_one_hot(labels: Array) -> NDArray[np.int64]:
     )
 
 
+def _are_texts(labels: Array) -> bool:
+    """As formats of texts (CSV, Parquet, JSON lines) give them."""
+    return labels.dtype == object and all(
+        isinstance(item, (str, bytes)) for item in labels.reshape(-1).tolist()
+    )
+
+
 def _from_names(labels: Array, class_names: Sequence[str]) -> NDArray[np.int64]:
     names = [item.decode(errors="replace") if isinstance(item, bytes) else str(item) for item in labels]
     if not class_names:
         found = ", ".join(repr(name) for name in sorted(set(names))[:5])
         raise LabelError(
             f"The labels are strings ({found}), and no class names say which output each one is.",
-            hint="Save class indices instead, in the order of the model's outputs: "
-            'y = numpy.array([["cat", "dog"].index(name) for name in y]).',
+            hint="Name the classes in the order of the model's outputs, --classes cat,dog; or save their indices.",
         )
     index = {name: position for position, name in enumerate(class_names)}
     unknown = sorted(set(names) - set(index))
     if unknown:
         raise LabelError(
             f"The labels hold names that are no class: {', '.join(map(repr, unknown[:5]))}.",
-            hint=f"The classes are {', '.join(map(repr, list(class_names)[:10]))}.",
+            hint=f"The classes are {', '.join(repr(str(name)) for name in class_names[:10])}.",
         )
     return np.array([index[name] for name in names], dtype=np.int64)
 

@@ -32,8 +32,12 @@ def test_strings_need_the_order_of_the_classes():
     names = np.array(["dog", "cat", "dog"])
     assert class_indices(names, class_names=["cat", "dog"]).tolist() == [1, 0, 1]
     assert class_indices(names.astype("S"), class_names=["cat", "dog"]).tolist() == [1, 0, 1]
-    with pytest.raises(LabelError, match=r"strings \('cat', 'dog'\)"):
+    assert class_indices(names.astype(object), class_names=["cat", "dog"]).tolist() == [1, 0, 1]
+    with pytest.raises(LabelError, match=r"strings \('cat', 'dog'\)") as caught:
         class_indices(names)
+    assert "--classes" in caught.value.hint
+    with pytest.raises(LabelError, match="object"):
+        class_indices(np.array(["dog", None]), class_names=["cat", "dog"])
     with pytest.raises(LabelError, match="'dog'"):
         class_indices(names, class_names=["cat", "hen"])
 
