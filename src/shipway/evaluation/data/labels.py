@@ -111,7 +111,7 @@ def _from_names(labels: Array, class_names: Sequence[str]) -> NDArray[np.int64]:
         found = ", ".join(repr(name) for name in sorted(set(names))[:5])
         raise LabelError(
             f"The labels are strings ({found}), and no class names say which output each one is.",
-            hint="Name the classes in the order of the model's outputs, --classes cat,dog; or save their indices.",
+            hint="Name the classes in the order of the model's outputs: --classes cat,dog; or save indices.",
         )
     index = {name: position for position, name in enumerate(class_names)}
     unknown = sorted(set(names) - set(index))

@@ -28,11 +28,12 @@ def make_samples(
 ) -> list[Sample]:
     """One sample for each entry of the document's `worst`; `inputs` are these rows, `[entries, ...]` by name.
 
-    The first input that is an image or a text is shown, else all values by name (`column_names` of inputs that a
-    table's columns were joined to). Images need Pillow; without it their values are shown.
+    The first input that is an image is shown, or a text that is the only input, else all values by name
+    (`column_names` of inputs that a table's columns were joined to). Images need Pillow; without it their values
+    are shown.
     """
     image = next((spec for spec in specs if _is_image(inputs[spec.name])), None)
-    text = next((spec for spec in specs if spec.dtype is DType.BYTES and inputs[spec.name].ndim <= 2), None)
+    is_text = len(specs) == 1 and specs[0].dtype is DType.BYTES and inputs[specs[0].name].ndim <= 2
     pictures = None if image is None else _pictures(inputs[image.name])
     samples = []
     for number, entry in enumerate(worst):
@@ -46,11 +47,14 @@ def make_samples(
         }
         if pictures is not None:
             samples.append(Sample(kind="image", png=pictures[number], **told))
-        elif text is not None:
-            words = " ".join(_word(item) for item in inputs[text.name][number].reshape(-1).tolist())
+        elif is_text:
+            row = inputs[specs[0].name][number : number + 1]
+            words = " ".join(_word(item) for item in row.reshape(-1).tolist())
             samples.append(Sample(kind="text", text=words[:_SHOWN_CHARACTERS], **told))
         else:
-            values = _values({name: array[number] for name, array in inputs.items()}, column_names or {})
+            values = _values(
+                {name: array[number : number + 1] for name, array in inputs.items()}, column_names or {}
+            )
             samples.append(Sample(kind="values", text=values, **told))
     return samples
 
@@ -109,13 +113,14 @@ def _png(image: object, frame: Array) -> bytes:
 
 
 def _values(row: Mapping[str, Array], column_names: Mapping[str, Sequence[str]]) -> str:
+    """One `name: value` a line; arrays are `[1, ...]`."""
     lines = []
     for name, array in row.items():
         flat = array.reshape(-1)
         names = list(column_names.get(name, ()))
         for place, value in enumerate(flat[:_SHOWN_VALUES].tolist()):
             called = names[place] if place < len(names) else (name if flat.size == 1 else f"{name}[{place}]")
-            lines.append(f"{called}: {_word(value)}")
+            lines.append(f"{called}: {_word(value)[:_SHOWN_CHARACTERS]}")
         if flat.size > _SHOWN_VALUES:
             lines.append(f"… {flat.size - _SHOWN_VALUES} more of {name}")
     return "\n".join(lines)
