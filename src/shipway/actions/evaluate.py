@@ -9,7 +9,7 @@ from shipway.actions.asking import ask, load_data, load_trained
 from shipway.actions.judging import Judging, end_evaluation, judge_quality, require_labels
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import Outcome
-from shipway.actions.report import make_report, write_report
+from shipway.actions.report import check_report_path, make_report, write_report
 from shipway.evaluation.data.base import Reading
 
 
@@ -35,6 +35,8 @@ def evaluate(
     """
     asked = judging or Judging()
     told = asked.reading(reading)
+    if report is not None:
+        check_report_path(Path(report))
     with ExitStack() as stack:
         observer.begin("evaluate")
         asking = ask(target, stack, observer)

@@ -15,7 +15,7 @@ import numpy as np
 from shipway import __version__
 from shipway.actions.judging import Quality
 from shipway.actions.outcome import Outcome
-from shipway.errors import OutputExistsError
+from shipway.errors import OutputExistsError, UsageError
 from shipway.evaluation.report.page import render_report
 from shipway.evaluation.report.pictures import make_samples
 from shipway.os_errors import os_errors_as_ours
@@ -48,12 +48,22 @@ def make_report(
     )
 
 
-def write_report(page: str, path: Path) -> None:
-    """Writes the page whole or not at all. Raises `OutputExistsError` for a folder, `DiskFullError`, …"""
+def check_report_path(path: Path) -> None:
+    """What can be said before the page is made. Raises `OutputExistsError` and `UsageError`."""
     if path.is_dir():
         raise OutputExistsError(
             f"{path} is a folder; the report is one file.", hint="Give a file's name: --report report.html."
         )
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"There is no folder {path.parent} to write the report {path.name} into.",
+            hint=f'Make it: mkdir -p "{path.parent}", or give another place to --report.',
+        )
+
+
+def write_report(page: str, path: Path) -> None:
+    """Writes the page whole or not at all. Raises what `check_report_path` does, `DiskFullError`, …"""
+    check_report_path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with os_errors_as_ours("write the report", path):
