@@ -24,8 +24,8 @@ help: ## show this list
 demo: $(VENV)/.installed-demo ## train a small CNN, deploy it, ask it one digit; ONCE=1 stops after the check
 	@$(BIN)/python examples/digits/demo.py $(if $(filter-out 0 no false,$(ONCE)),--once)
 
-test: lint ## ruff, mypy --strict, pytest (all but the heavy tests)
-	$(BIN)/python -m pytest -m "not heavy" $(ARGS)
+test: lint ## ruff, mypy --strict, pytest (all but the heavy tests), two at a time
+	$(BIN)/python -m pytest -m "not heavy" -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-test ## ruff check, ruff format --check, mypy --strict
 	$(BIN)/python -m ruff check .
