@@ -27,7 +27,7 @@ from shipway.evaluation.metrics.judge import judge
 from shipway.evaluation.metrics.judged import Judged
 from shipway.evaluation.metrics.label_fit import label_fit
 from shipway.evaluation.metrics.predicates import parse_predicate
-from shipway.evaluation.metrics.task import Task
+from shipway.evaluation.metrics.task import Task, check_task
 from shipway.evaluation.metrics.user_metric import measure_user_metric
 from shipway.sources.base import Limits
 from shipway.types import Array, DType, Signature, Tensors, TensorSpec
@@ -234,11 +234,12 @@ def _with_user_metrics(
 def require_labels(
     dataset: Dataset, judging: Judging, outputs: Sequence[TensorSpec], *, drop_bad: bool = False
 ) -> None:
-    """What can be said of the labels before any model runs. Raises `LabelError`, `DataMismatchError`.
+    """What can be said before any model runs. Raises `LabelError`, `DataMismatchError`, `UsageError`.
 
     `outputs` are those of the model as far as they are known: one of texts may name the classes. With `drop_bad`
     names that are no class are left out later, and no error.
     """
+    check_task(judging.task)
     labels = dataset.stored_labels()
     if drop_bad and (judging.class_names or dataset.class_names):
         return
