@@ -53,7 +53,7 @@ def assign_columns(
             f"it has {_listed(reader.columns.values())}.",
             hint="Give --label the name of one of them.",
         )
-    inputs = _named(reader, specs) or _stacked(reader, specs, label, unit)
+    inputs = _named(reader, specs) or _stacked(reader, specs, label, unit, kept)
     if inputs is None:
         raise DataMismatchError(
             f"{reader.path} does not hold the model's inputs. Found: {_listed(reader.columns.values())}. "
@@ -91,9 +91,12 @@ def _named(reader: Reader, specs: Sequence[TensorSpec]) -> dict[str, tuple[str, 
 
 
 def _stacked(
-    reader: Reader, specs: Sequence[TensorSpec], label: str | None, unit: Unit
+    reader: Reader, specs: Sequence[TensorSpec], label: str | None, unit: Unit, kept: tuple[str, ...]
 ) -> dict[str, tuple[str, ...]] | None:
-    """All other columns of a table, in its order, for a single input of as many values a row."""
+    """All other columns of a table, in its order, for a single input of as many values a row.
+
+    Columns that are kept to slice by count where the model takes that many, and not where it takes fewer.
+    """
     if len(specs) != 1 or unit != "row" or reader.format == "npz":
         return None
     dims = dims_of(specs[0], unit)
@@ -108,6 +111,9 @@ def _stacked(
     if len(dims) > 1 or not fitting:
         return None
     wanted = dims[0] if dims else 1
+    without_kept = [name for name in fitting if name not in kept]
+    if len(fitting) != wanted == len(without_kept):
+        fitting = without_kept
     if isinstance(wanted, int) and len(fitting) != wanted:
         kind = "text" if is_text else "number"
         raise DataMismatchError(
