@@ -135,8 +135,7 @@ def compare_labelled(labels: Array, a: Tensors, b: Tensors, terms: Terms) -> Com
             quality.a.labels, quality.a.predicted, class_count=len(quality.a.names), subject=terms.reference
         )
         verdicts = (fit, *verdicts)
-    notes = tuple(dict.fromkeys((*quality.a.notes, *quality.b.notes)))
-    return Comparison(outputs, verdicts, quality, flips, notes=notes)
+    return Comparison(outputs, verdicts, quality, flips, notes=quality.notes)
 
 
 def _regression(
@@ -153,8 +152,7 @@ def _regression(
         subject=terms.subject,
         are_same=are_same(outputs),
     )
-    notes = tuple(dict.fromkeys((*quality.a.notes, *quality.b.notes)))
-    return Comparison(outputs, quality.verdicts, quality, notes=notes)
+    return Comparison(outputs, quality.verdicts, quality, notes=quality.notes)
 
 
 def compare_unlabelled(a: Tensors, b: Tensors, terms: Terms) -> Comparison:

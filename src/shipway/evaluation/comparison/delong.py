@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from shipway.evaluation.comparison.differences import UNBOUNDED, PairedDifference, normal_bounds
+from shipway.types import Array
 
 MOST_VALUES = 20_000_000
 """Scores of one model above which the areas are not compared: ranking as many takes 5 s."""
@@ -20,33 +21,36 @@ MOST_VALUES = 20_000_000
 Floats = NDArray[np.float64]
 
 
-def auc_difference(labels: NDArray[np.int64], a: Floats, b: Floats) -> PairedDifference:
-    """`roc_auc` of two models that score the positive class, `[rows]`; or `roc_auc_macro`, `[rows, classes]`.
+def auc_differences(labels: NDArray[np.int64], a: Array, b: Array) -> list[PairedDifference]:
+    """`roc_auc` of two models' scores of the positive class, `[rows, 1]`; `roc_auc_macro` and `roc_auc_weighted`
+    of `[rows, classes]`.
 
-    Labels are class indices, `[rows]`. The macro average is one class against the rest, over classes that
-    some rows are of and some are not. Undefined (None) where there is no such class; no bounds where the
-    areas are equal row by row or a class has one row only.
+    Labels are class indices, `[rows]`. The averages are one class against the rest, over classes that some rows
+    are of and some are not, alike or by their rows. Undefined (None) where there is no such class; no bounds
+    where the areas are equal row by row or a class has one row only.
     """
-    several = a.ndim == 2
-    name = "roc_auc_macro" if several else "roc_auc"
+    several = a.shape[1] > 1
+    names = ["roc_auc_macro", "roc_auc_weighted"] if several else ["roc_auc"]
     counts = np.bincount(labels, minlength=a.shape[1] if several else 2)
     classes = np.flatnonzero((counts > 0) & (counts < len(labels))) if several else np.array([1])
     if counts.max() == len(labels) or not len(classes):
-        return PairedDifference(name, None, None, UNBOUNDED)
-    areas, influence = np.zeros(2), np.zeros(len(labels))
-    for index in classes.tolist():
+        return [PairedDifference(name, None, None, UNBOUNDED) for name in names]
+    shares = [np.full(len(classes), 1 / len(classes)), counts[classes] / counts[classes].sum()][: len(names)]
+    areas, influence = np.zeros((len(names), 2)), np.zeros((len(names), len(labels)))
+    for place, index in enumerate(classes.tolist()):
         is_positive = labels == index
         for side, scores in enumerate((a, b)):
-            area, shares = _area(is_positive, scores[:, index] if several else scores)
-            areas[side] += area / len(classes)
-            influence += (shares if side else -shares) / len(classes)
-    change = float(areas[1] - areas[0])
-    return PairedDifference(
-        name, float(areas[0]), float(areas[1]), normal_bounds(change, _error(labels, influence))
-    )
+            area, moved = _area(is_positive, scores[:, index if several else 0])
+            for one, weights in enumerate(shares):
+                areas[one, side] += area * weights[place]
+                influence[one] += (moved if side else -moved) * weights[place]
+    return [
+        PairedDifference(name, before, after, normal_bounds(after - before, _error(labels, moved)))
+        for name, (before, after), moved in zip(names, areas.tolist(), influence, strict=True)
+    ]
 
 
-def _area(is_positive: NDArray[np.bool_], scores: Floats) -> tuple[float, Floats]:
+def _area(is_positive: NDArray[np.bool_], scores: Array) -> tuple[float, Floats]:
     """The area, and by how much each row moves it, `[rows]`."""
     positives = int(is_positive.sum())
     negatives = len(scores) - positives

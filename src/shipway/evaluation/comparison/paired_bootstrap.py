@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from shipway.evaluation.comparison.differences import PairedDifference, acceleration_of, bootstrap_bounds
+from shipway.evaluation.comparison.differences import (
+    UNBOUNDED,
+    PairedDifference,
+    acceleration_of,
+    bootstrap_bounds,
+    finite,
+)
 
 SEED = 20_261
 REPLICATES = 10_000
@@ -26,7 +32,11 @@ MANY_ROWS = 5_000
 BLOCK_BYTES = 16 << 20
 
 SCORES = ("precision", "recall", "f1")
-DECISION_METRICS = tuple(f"{score}_{average}" for score in SCORES for average in ("macro", "weighted"))
+DECISION_METRICS = (
+    *(f"{score}_{average}" for score in SCORES for average in ("macro", "weighted")),
+    "balanced_accuracy",
+    "mcc",
+)
 """What `bootstrap_decisions` gives."""
 
 Floats = NDArray[np.float64]
@@ -38,11 +48,12 @@ Values = dict[str, Floats]
 def bootstrap_decisions(
     labels: Integers, a: Integers, b: Integers, *, class_count: int, replicates: int | None = None
 ) -> dict[str, PairedDifference]:
-    """Macro and weighted precision, recall and F1 of two models' decisions: class indices, `[rows]`, at least
-    one.
+    """Macro and weighted precision, recall and F1, balanced accuracy and MCC of two models' decisions: class
+    indices, `[rows]`, at least one.
 
-    Values are scikit-learn's with `zero_division=0`. Stratified by label; 10,000 replicates, 2,000 where rows are
-    of more than 5,000 kinds. One row is one draw, whatever a row of the other model is.
+    Values are scikit-learn's with `zero_division=0`; MCC is None where one side has one class only. Stratified
+    by label; 10,000 replicates, 2,000 where rows are of more than 5,000 kinds. One row is one draw, whatever a
+    row of the other model is.
     """
     table = _Table.of(labels, a, b, class_count)
     count = replicates or (REPLICATES if len(table.counts) <= MANY_KINDS else FEWER_REPLICATES)
@@ -51,10 +62,12 @@ def bootstrap_decisions(
     before, after = table.values(table.counts[None], 0), table.values(table.counts[None], 1)
     found = {}
     for name, changes in drawn.items():
-        skew = acceleration_of(left_out[name], table.counts, table.strata)
-        value = float(after[name][0] - before[name][0])
-        bounds = bootstrap_bounds(value, changes, skew)
-        found[name] = PairedDifference(name, float(before[name][0]), float(after[name][0]), bounds)
+        a_value, b_value = (finite(float(side[name][0])) for side in (before, after))
+        bounds = UNBOUNDED
+        if a_value is not None and b_value is not None:
+            skew = acceleration_of(left_out[name], table.counts, table.strata)
+            bounds = bootstrap_bounds(b_value - a_value, changes, skew)
+        found[name] = PairedDifference(name, a_value, b_value, bounds)
     return found
 
 
@@ -136,8 +149,8 @@ class _Table:
 
 
 def _averages(right: Floats, labelled: Floats, decided: Floats) -> Values:
-    """Macro and weighted precision, recall and F1; 0 where one has no denominator, as in scikit-learn's
-    scorers."""
+    """Macro and weighted precision, recall and F1, 0 where one has no denominator, as in scikit-learn's
+    scorers; balanced accuracy and MCC."""
     present = (labelled + decided) > 0
     classes, rows = np.maximum(present.sum(axis=1), 1), np.maximum(labelled.sum(axis=1), 1)
     found = {}
@@ -149,7 +162,18 @@ def _averages(right: Floats, labelled: Floats, decided: Floats) -> Values:
     for score, values in zip(SCORES, scores, strict=True):
         found[f"{score}_macro"] = (values * present).sum(axis=1) / classes
         found[f"{score}_weighted"] = (values * labelled).sum(axis=1) / rows
+    found["balanced_accuracy"] = scores[1].sum(axis=1) / np.maximum((labelled > 0).sum(axis=1), 1)
+    found["mcc"] = _matthews(right, labelled, decided)
     return found
+
+
+def _matthews(right: Floats, labelled: Floats, decided: Floats) -> Floats:
+    """Gorodkin's R_K (2004), which is scikit-learn's `matthews_corrcoef`; NaN where a side has one class."""
+    total = labelled.sum(axis=1)
+    spread = (total**2 - (labelled**2).sum(axis=1)) * (total**2 - (decided**2).sum(axis=1))
+    above_chance = right.sum(axis=1) * total - (labelled * decided).sum(axis=1)
+    root = np.sqrt(np.maximum(spread, 0))
+    return np.asarray(np.divide(above_chance, root, out=np.full_like(root, np.nan), where=root > 0))
 
 
 def _joined(blocks: list[Values]) -> Values:
@@ -188,7 +212,7 @@ def bootstrap_errors(a: Floats, b: Floats, *, replicates: int = REPLICATES) -> d
 
 
 def bootstrap_means(metric: str, a: Floats, b: Floats, *, replicates: int = REPLICATES) -> PairedDifference:
-    """A figure that is the mean of one term a row, `[rows]` each, finite: log loss, Brier."""
+    """A figure that is the mean of one term a row, `[rows]` each, finite: log loss, Brier, Hamming loss."""
     means, drawn, left_out = _resampled(np.stack([a, b], axis=1), replicates)
     return _error_difference(metric, means, drawn, left_out).absolute
 

@@ -1,18 +1,18 @@
-"""Two models' figures side by side on the same labels, with the paired interval of every difference that has
-one."""
+"""Two models' figures side by side on the same labels, with the paired interval of every difference."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from shipway.bundle.evidence import Estimate, Json, Verdict
-from shipway.evaluation.comparison.delong import MOST_VALUES, auc_difference
-from shipway.evaluation.comparison.differences import UNBOUNDED, Bounds, PairedDifference, finite
+from shipway.bundle.evidence import Json, Verdict
+from shipway.evaluation.comparison.differences import UNBOUNDED, Bounds, PairedDifference
+from shipway.evaluation.comparison.drawn_label_sets import label_set_differences
+from shipway.evaluation.comparison.drawn_numbers import explained_difference, quantile_differences
+from shipway.evaluation.comparison.draws import PairedDraws
 from shipway.evaluation.comparison.non_inferiority import (
     broken_answers,
     error_non_inferiority,
@@ -23,15 +23,22 @@ from shipway.evaluation.comparison.paired_bootstrap import (
     bootstrap_errors,
     bootstrap_means,
 )
-from shipway.evaluation.comparison.tango import tango_bounds, tango_interval
-from shipway.evaluation.metrics.calibration import row_losses
+from shipway.evaluation.comparison.parts import (
+    PartDifference,
+    compare_shares,
+    corrected,
+    share_bounds,
+)
+from shipway.evaluation.comparison.score_figures import (
+    class_score_differences,
+    label_set_score_differences,
+)
+from shipway.evaluation.comparison.side_by_side import notes_of, pair_figures
 from shipway.evaluation.metrics.classes import judge_classes
 from shipway.evaluation.metrics.decisions import Decisions
-from shipway.evaluation.metrics.judged import Judged
+from shipway.evaluation.metrics.judged import Judged, listed
 from shipway.evaluation.metrics.multilabel import judge_multilabel
 from shipway.evaluation.metrics.regression import judge_regression
-from shipway.evaluation.metrics.scores import read_scores
-from shipway.evaluation.metrics.slices import SIGNIFICANCE, holm
 from shipway.types import Array
 
 
@@ -44,9 +51,11 @@ class QualityComparison:
     b: Judged
     differences: tuple[PairedDifference, ...]
     """Figures of the whole, in the order of the evaluation's."""
-    classes: tuple[dict[str, Json], ...]
+    classes: tuple[PartDifference, ...]
     """Recall class by class; empty for a regression."""
     verdicts: tuple[Verdict, ...]
+    slices: tuple[PartDifference, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """The document's part on quality."""
@@ -55,7 +64,8 @@ class QualityComparison:
             "rows": self.a.rows,
             "decision_rule": self.a.decision_rule,
             "metrics": [difference.to_json() for difference in self.differences],
-            "classes": [dict(one) for one in self.classes],
+            "classes": [_as_class(one) for one in self.classes],
+            "slices": [one.to_json() for one in self.slices],
         }
 
 
@@ -70,20 +80,28 @@ def compare_classes(
     are_same: bool,
 ) -> QualityComparison:
     """One class a row: accuracy is what is judged. Labels are class indices, `[rows]`. Raises `LabelError`."""
-    judged = [judge_classes(labels, side, class_names=class_names) for side in (a, b)]
+    judged = (
+        judge_classes(labels, a, class_names=class_names),
+        judge_classes(labels, b, class_names=class_names),
+    )
     count = max(a.class_count, b.class_count, int(labels.max()) + 1)
-    bounds = {name: found.bounds for name, found in _of_decisions(labels, a, b, count).items()}
-    right = [side.correct > 0 for side in judged]
-    bounds |= dict.fromkeys(("accuracy", "precision_micro", "recall_micro", "f1_micro"), _of_shares(*right))
-    for difference in _of_scores(labels, a, b):
-        bounds[difference.metric] = difference.bounds
+    found = [
+        *bootstrap_decisions(labels, a.predicted, b.predicted, class_count=count).values(),
+        *class_score_differences(labels, a, b, PairedDraws(len(labels), labels)),
+    ]
+    bounds = {difference.metric: difference.bounds for difference in found}
+    right = (judged[0].correct > 0, judged[1].correct > 0)
+    bounds |= dict.fromkeys(("accuracy", "precision_micro", "recall_micro", "f1_micro"), share_bounds(*right))
+    differences = pair_figures(*judged, bounds, widths={"brier": 1.0 if count == 2 else 2.0})
+    names = judged[0].names
     return QualityComparison(
         task="classification",
         a=judged[0],
         b=judged[1],
-        differences=_side_by_side(judged[0].metrics, judged[1].metrics, bounds),
-        classes=_class_recalls(labels, right, judged[0].names),
+        differences=differences,
+        classes=_class_recalls(labels, judged, names),
         verdicts=(_judge_shares(*right, subject=subject, margin=margin, are_same=are_same),),
+        notes=(*notes_of(*judged, differences), *_lone_rows(np.bincount(labels), names)),
     )
 
 
@@ -98,17 +116,31 @@ def compare_label_sets(
     are_same: bool,
 ) -> QualityComparison:
     """Several classes a row: a row counts as right where all of them are. Labels are `[rows, classes]`."""
-    judged = [judge_multilabel(labels, side, class_names=class_names) for side in (a, b)]
-    right = [side.correct > 0 for side in judged]
+    judged = (
+        judge_multilabel(labels, a, class_names=class_names),
+        judge_multilabel(labels, b, class_names=class_names),
+    )
+    expected, decided = judged[0].labels, (judged[0].predicted, judged[1].predicted)
+    wrong = [(expected != side).mean(axis=1) for side in decided]
+    draws = PairedDraws(len(expected))
+    found = [
+        *label_set_differences(expected, *decided, draws),
+        *label_set_score_differences(expected, a, b, draws),
+        bootstrap_means("hamming_loss", wrong[0], wrong[1]),
+    ]
+    right = (judged[0].correct > 0, judged[1].correct > 0)
+    bounds = {difference.metric: difference.bounds for difference in found}
+    differences = pair_figures(*judged, {**bounds, "exact_match": share_bounds(*right)})
     return QualityComparison(
         task="multilabel",
         a=judged[0],
         b=judged[1],
-        differences=_side_by_side(judged[0].metrics, judged[1].metrics, {"exact_match": _of_shares(*right)}),
-        classes=(),
+        differences=differences,
+        classes=_set_recalls(expected, decided, judged[0].names),
         verdicts=(
             _judge_shares(*right, subject=subject, margin=margin, are_same=are_same, metric="exact_match"),
         ),
+        notes=(*notes_of(*judged, differences), *_lone_rows(expected.sum(axis=0), judged[0].names)),
     )
 
 
@@ -124,32 +156,43 @@ def compare_numbers(
     are_same: bool,
 ) -> QualityComparison:
     """A regression, `[rows]` or `[rows, outputs]`: MAE and RMSE are judged, `margin` being a share of A's."""
-    judged = [
+    before, after = (
         judge_regression(labels, side, decision_rule=decision_rule, output_names=output_names)
         for side in (a, b)
-    ]
-    is_finite = [np.asarray(np.isfinite(side.predicted).all(axis=1)) for side in judged]
+    )
+    is_finite = [np.asarray(np.isfinite(side.predicted).all(axis=1)) for side in (before, after)]
     bounds: dict[str, Bounds] = {}
     verdicts: list[Verdict] = []
     if all(side.all() for side in is_finite):
-        found = bootstrap_errors(*(side.predicted - side.labels for side in judged))
+        found = bootstrap_errors(*(side.predicted - side.labels for side in (before, after)))
         bounds = {name: difference.absolute.bounds for name, difference in found.items()}
+        bounds |= {difference.metric: difference.bounds for difference in _drawn_numbers(before, after)}
         verdicts = [
             error_non_inferiority(
-                difference.relative, n=judged[0].rows, subject=subject, margin=margin, are_same=are_same
+                difference.relative, n=before.rows, subject=subject, margin=margin, are_same=are_same
             )
             for difference in found.values()
         ]
     else:
         verdicts = [_judge_broken(*is_finite, subject=subject)]
+    differences = pair_figures(before, after, bounds)
     return QualityComparison(
         task="regression",
-        a=judged[0],
-        b=judged[1],
-        differences=_side_by_side(judged[0].metrics, judged[1].metrics, bounds),
+        a=before,
+        b=after,
+        differences=differences,
         classes=(),
         verdicts=tuple(verdicts),
+        notes=notes_of(before, after, differences),
     )
+
+
+def _drawn_numbers(a: Judged, b: Judged) -> list[PairedDifference]:
+    """R² and the quantiles of the error, all answers being finite."""
+    draws = PairedDraws(a.rows)
+    before, after = (np.abs(side.predicted - side.labels) for side in (a, b))
+    explained = explained_difference(a.labels, a.predicted, b.predicted, draws)
+    return [explained, *quantile_differences(before, after, draws)]
 
 
 def _judge_broken(a: NDArray[np.bool_], b: NDArray[np.bool_], *, subject: str) -> Verdict:
@@ -158,19 +201,6 @@ def _judge_broken(a: NDArray[np.bool_], b: NDArray[np.bool_], *, subject: str) -
     if len(fault):
         return broken_answers("mae", rows=len(fault), first=int(fault[0]), subject=subject)
     return error_non_inferiority(PairedDifference("mae", None, None, UNBOUNDED), n=len(a), subject=subject)
-
-
-def _of_decisions(
-    labels: NDArray[np.int64], a: Decisions, b: Decisions, count: int
-) -> dict[str, PairedDifference]:
-    return bootstrap_decisions(labels, a.predicted, b.predicted, class_count=count)
-
-
-def _of_shares(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> Bounds:
-    """Bounds of the change of a share of rows, by Tango."""
-    n, won, lost = len(a), int((b & ~a).sum()), int((a & ~b).sum())
-    low, high = tango_interval(n=n, b=won, c=lost)
-    return Bounds(low, high, *tango_bounds(n=n, b=won, c=lost), None, "tango")
 
 
 def _judge_shares(
@@ -193,78 +223,43 @@ def _judge_shares(
     )
 
 
-def _of_scores(labels: NDArray[np.int64], a: Decisions, b: Decisions) -> list[PairedDifference]:
-    """ROC-AUC, log loss and Brier, where both models give what these need."""
-    scores = [read_scores(side) for side in (a, b)]
-    found = []
-    shape = scores[0].ranking.shape
-    if shape[1] and shape == scores[1].ranking.shape and scores[0].ranking.size <= MOST_VALUES:
-        single = shape[1] == 1
-        found.append(
-            auc_difference(labels, *(side.ranking[:, 0] if single else side.ranking for side in scores))
-        )
-    probabilities = [side.probabilities for side in scores]
-    if probabilities[0] is not None and probabilities[1] is not None:
-        terms: Mapping[str, Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.float64]]] = {
-            "log_loss": row_losses,
-            "brier": _squares,
-        }
-        found += [
-            bootstrap_means(name, term(labels, probabilities[0]), term(labels, probabilities[1]))
-            for name, term in terms.items()
-        ]
-    return found
-
-
-def _squares(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each row's Brier score, of two classes half the sum over them."""
-    rows = np.arange(len(labels))
-    given = probabilities[rows, labels]
-    total = (probabilities**2).sum(axis=1) - 2 * given + 1
-    return np.asarray(total / 2 if probabilities.shape[1] == 2 else total)
-
-
-def _side_by_side(
-    a: Mapping[str, Estimate], b: Mapping[str, Estimate], bounds: Mapping[str, Bounds]
-) -> tuple[PairedDifference, ...]:
-    names = [name for name in a if not name.endswith("]") or name.startswith("top_k")]
-    return tuple(
-        PairedDifference(
-            name, a[name].value, b[name].value if name in b else None, bounds.get(name, UNBOUNDED)
-        )
-        for name in names
-    )
-
-
 def _class_recalls(
-    labels: NDArray[np.int64], right: Sequence[NDArray[np.bool_]], names: Sequence[str]
-) -> tuple[dict[str, Json], ...]:
-    """Of each class's rows, how many each model finds; McNemar's exact test, corrected for the classes."""
-    found: list[dict[str, Json]] = []
-    chances: list[float | None] = []
-    for index in np.unique(labels).tolist():
-        mine = labels == index
-        a, b = right[0][mine], right[1][mine]
-        won, lost = int((b & ~a).sum()), int((a & ~b).sum())
-        bounds = _of_shares(a, b)
-        chances.append(float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0)
-        found.append(
-            {
-                "class": names[index] if index < len(names) else str(index),
-                "rows": len(a),
-                "a": float(a.mean()),
-                "b": float(b.mean()),
-                "difference": float(b.mean() - a.mean()),
-                "low": finite(bounds.low),
-                "high": finite(bounds.high),
-            }
-        )
-    return tuple(
-        {
-            **one,
-            "p_value": chance,
-            "p_holm": corrected,
-            "differs": corrected is not None and corrected < SIGNIFICANCE,
-        }
-        for one, chance, corrected in zip(found, chances, holm(chances), strict=True)
+    labels: NDArray[np.int64], judged: Sequence[Judged], names: Sequence[str]
+) -> tuple[PartDifference, ...]:
+    """Of each class's rows, how many each model finds."""
+    sides = [side.correct for side in judged]
+    return corrected(
+        [
+            compare_shares(_name(names, index), *(side[labels == index] for side in sides), metric="recall")
+            for index in np.unique(labels).tolist()
+        ]
     )
+
+
+def _set_recalls(
+    labels: NDArray[np.int64], decided: Sequence[NDArray[np.int64]], names: Sequence[str]
+) -> tuple[PartDifference, ...]:
+    """The same where a row may have several classes."""
+    return corrected(
+        [
+            compare_shares(
+                names[index], *(side[labels[:, index] == 1, index] for side in decided), metric="recall"
+            )
+            for index in np.flatnonzero(labels.any(axis=0)).tolist()
+        ]
+    )
+
+
+def _as_class(part: PartDifference) -> dict[str, Json]:
+    """`{"class", "rows", "a", "b", "difference", "low", "high", "p_value", "p_holm", "differs"}`."""
+    told = part.to_json()
+    return {"class": told.pop("name"), **{key: told[key] for key in told if key not in ("metric", "method")}}
+
+
+def _name(names: Sequence[str], index: int) -> str:
+    return names[index] if index < len(names) else str(index)
+
+
+def _lone_rows(support: NDArray[np.int64], names: Sequence[str]) -> list[str]:
+    lone = [_name(names, index) for index in np.flatnonzero(support == 1).tolist()]
+    return [f"{listed(lone)}: one row each, which does not tell how others would fare"] if lone else []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from shipway.evaluation.comparison.delong import auc_difference
+from shipway.evaluation.comparison.delong import auc_differences
 
 
 def _scores(rows, *, seed=0, decimals=3):
@@ -17,7 +17,7 @@ def _scores(rows, *, seed=0, decimals=3):
 @pytest.mark.parametrize("decimals", [0, 3])
 def test_areas_are_scikit_learns_also_with_ties(decimals):
     labels, a, b = _scores(500, decimals=decimals)
-    found = auc_difference(labels, a, b)
+    (found,) = auc_differences(labels, a[:, None], b[:, None])
     assert found.metric == "roc_auc"
     assert found.a == pytest.approx(roc_auc_score(labels, a), abs=1e-12)
     assert found.b == pytest.approx(roc_auc_score(labels, b), abs=1e-12)
@@ -25,7 +25,7 @@ def test_areas_are_scikit_learns_also_with_ties(decimals):
 
 def test_the_standard_error_is_the_bootstraps():
     labels, a, b = _scores(400)
-    found = auc_difference(labels, a, b)
+    (found,) = auc_differences(labels, a[:, None], b[:, None])
     generator = np.random.default_rng(1)
     groups = [np.flatnonzero(labels == value) for value in (0, 1)]
     changes = []
@@ -40,8 +40,10 @@ def test_macro_is_one_class_against_the_rest():
     labels = generator.integers(4, size=300)
     a = generator.random((300, 4)) + np.eye(4)[labels]
     a /= a.sum(axis=1, keepdims=True)
-    found = auc_difference(labels, a, a[:, ::-1])
-    assert found.metric == "roc_auc_macro"
+    found, weighted = auc_differences(labels, a, a[:, ::-1])
+    assert (found.metric, weighted.metric) == ("roc_auc_macro", "roc_auc_weighted")
+    expected = roc_auc_score(labels, a, multi_class="ovr", average="weighted")
+    assert weighted.a == pytest.approx(expected, abs=1e-12)
     assert found.a == pytest.approx(roc_auc_score(labels, a, multi_class="ovr"), abs=1e-12)
     assert found.change is not None
     assert found.change < 0
@@ -54,17 +56,17 @@ def test_a_class_without_rows_is_left_out_of_the_average():
     labels = generator.integers(2, size=100)
     scores = generator.random((100, 3))
     expected = np.mean([roc_auc_score(labels == index, scores[:, index]) for index in (0, 1)])
-    assert auc_difference(labels, scores, scores).a == pytest.approx(expected)
+    assert auc_differences(labels, scores, scores)[0].a == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("labels", [np.zeros(5, np.int64), np.ones(5, np.int64)])
 def test_one_class_has_no_area(labels):
     scores = np.linspace(0, 1, 5)
-    found = auc_difference(labels, scores, scores[::-1])
+    (found,) = auc_differences(labels, scores[:, None], scores[::-1, None])
     assert (found.a, found.b, found.bounds.low) == (None, None, None)
 
 
 def test_equal_scores_bound_nothing():
     labels, a, _ = _scores(50)
-    found = auc_difference(labels, a, a)
+    (found,) = auc_differences(labels, a[:, None], a[:, None])
     assert (found.change, found.bounds.method) == (0, "none")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shipway.bundle.evidence import Result
-from shipway.evaluation.comparison.delong import auc_difference
+from shipway.evaluation.comparison.delong import auc_differences
 from shipway.evaluation.comparison.quality import compare_classes, compare_label_sets, compare_numbers
 from shipway.evaluation.comparison.tango import tango_interval
 from shipway.evaluation.metrics.decisions import DecisionRule
@@ -34,13 +34,12 @@ def test_every_difference_is_that_of_the_two_figures(classes):
     for name, difference in by_name.items():
         assert difference.a == found.a.metrics[name].value
         assert difference.b == found.b.metrics[name].value
-        low, high = difference.bounds.low, difference.bounds.high
-        assert (low is None) == (high is None)
-        if low is not None:
-            assert low <= difference.change <= high, name
-    area = "roc_auc" if classes == 2 else "roc_auc_macro"
-    bounded = {name for name, difference in by_name.items() if difference.bounds.low is not None}
-    assert {"accuracy", "f1_macro", "recall_macro", "log_loss", "brier", area} <= bounded
+        assert difference.bounds.low <= difference.change <= difference.bounds.high, name
+        assert difference.bounds.low < difference.bounds.high, name
+    areas = (
+        {"roc_auc", "pr_auc"} if classes == 2 else {"roc_auc_weighted", "pr_auc_macro", "top_k_accuracy[2]"}
+    )
+    assert {"accuracy", "balanced_accuracy", "mcc", "log_loss", "brier", "ece", *areas} <= set(by_name)
     assert not any(name.startswith("f1[") for name in by_name)
 
 
@@ -49,7 +48,7 @@ def test_the_bounds_belong_to_the_evaluations_figures():
     labels, a, b = _answers(300, 3)
     found = _compare(labels, a, b)
     by_name = {difference.metric: difference for difference in found.differences}
-    area = auc_difference(labels, a.scores, b.scores)
+    area = auc_differences(labels, a.scores, b.scores)[0]
     assert by_name["roc_auc_macro"].a == pytest.approx(area.a)
     assert by_name["roc_auc_macro"].bounds == area.bounds
     right = [labels == side.predicted for side in (a, b)]
@@ -66,18 +65,21 @@ def test_a_class_that_is_forgotten_is_found():
     scores = a.scores.copy()
     scores[:, 2] = 0
     found = _compare(labels, a, rule.apply({"y": scores / scores.sum(axis=1, keepdims=True)}))
-    differing = [one["class"] for one in found.classes if one["differs"]]
+    differing = [one.name for one in found.classes if one.differs]
     assert "2" in differing
-    assert found.classes[2]["b"] == 0
+    assert found.classes[2].figure.b == 0
+    assert found.to_json()["classes"][2]["class"] == "2"
     assert found.verdicts[0].result is Result.FAIL
 
 
 def test_equal_models_differ_in_no_class():
     labels, a, _ = _answers(100, 3)
     found = _compare(labels, a, a, are_same=True)
-    assert [one["differs"] for one in found.classes] == [False] * 3
+    assert [one.differs for one in found.classes] == [False] * 3
     assert found.verdicts[0].result is Result.PASS
-    assert all(difference.change in (0, None) for difference in found.differences)
+    for difference in found.differences:
+        assert difference.change == 0
+        assert difference.bounds.low < 0 < difference.bounds.high, difference.metric
 
 
 def test_several_labels_are_judged_by_the_exact_match():
@@ -90,7 +92,10 @@ def test_several_labels_are_judged_by_the_exact_match():
         labels, a, b, class_names=("x", "y", "z"), margin=0.01, subject="test", are_same=False
     )
     assert found.verdicts[0].result is Result.FAIL
-    assert {one.metric for one in found.differences if one.bounds.low is not None} == {"exact_match"}
+    for difference in found.differences:
+        assert difference.a == found.a.metrics[difference.metric].value
+        assert difference.bounds.low <= difference.change <= difference.bounds.high, difference.metric
+    assert [one.name for one in found.classes] == ["x", "y", "z"]
     assert found.verdicts[0].figures["metric"] == "exact_match"
     assert found.verdicts[0].reason.startswith("exact match fell")
 
