@@ -73,6 +73,7 @@ def test_evidence_is_bound_to_the_files_and_the_data(model: Path, data: Path, tm
         "size": model.stat().st_size,
         "sha256": sha256(model),
         "external_data": {},
+        "takes_missing": False,
     }
     golden = bundle.golden()
     assert golden is not None
