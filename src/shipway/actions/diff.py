@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shipway.actions.asking import load_data
+from shipway.actions.judging import Judging
 from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import BundleRef, Outcome
 from shipway.actions.running import run_blocks, run_requests
@@ -23,12 +25,15 @@ from shipway.evaluation.comparison.compare import (
     compare_labelled,
     compare_unlabelled,
     explain_shapes,
+    judged_outputs,
 )
 from shipway.evaluation.comparison.latency import LatencyRatio, measure_ratio
 from shipway.evaluation.comparison.non_inferiority import MARGIN
 from shipway.evaluation.comparison.signatures import compare_signatures
+from shipway.evaluation.comparison.user_metrics import with_user_metrics
 from shipway.evaluation.data.base import Reading
 from shipway.evaluation.data.dataset import Dataset
+from shipway.evaluation.metrics.predicates import parse_predicate
 from shipway.evaluation.metrics.task import check_task
 from shipway.types import Tensors
 
@@ -53,8 +58,7 @@ def diff(
     data: Path | str,
     margin: float = MARGIN,
     reading: Reading | None = None,
-    task: str = "auto",
-    class_names: Sequence[str] = (),
+    judging: Judging | None = None,
     measure_latency: bool = True,
     accept: Collection[Result] = (),
     observer: Observer = SILENT,
@@ -64,12 +68,15 @@ def diff(
     `a` and `b` are bundles, `BUNDLE#VARIANT`, or addresses (`http://HOST:PORT`, with `/v2/models/NAME` where a
     server has several models). With labels the rule `quality-non-inferiority` judges: `margin` is what B's
     accuracy may fall (0.01: one point), or what its MAE and RMSE may grow as a share of A's (0.01: one per cent).
-    Without labels `decision-parity` judges classifiers, and other models are compared but not judged. The
+    Without labels `decision-parity` judges classifiers, and other models are compared but not judged. `reading`
+    says how the data is read, `judging` what is asked of it: the task, slices, metrics of the user's own. The
     metrics of the outcome are B's. Raises `BundleError`, `EndpointError`, `DataError`, `SessionError`,
     `UsageError`.
     """
     _check_margin(margin)
-    check_task(task)
+    asked = judging or Judging()
+    check_task(asked.task)
+    told = asked.reading(reading)
     with ExitStack() as stack:
         observer.begin("diff")
         sides = (open_side(a, stack, observer), open_side(b, stack, observer))
@@ -78,13 +85,13 @@ def diff(
             subject=f"{sides[1].called} against {sides[0].called}",
             reference=sides[0].called,
             margin=margin,
-            task=task,
-            class_names=tuple(class_names) or sides[0].class_names or sides[1].class_names,
+            task=asked.task,
+            class_names=tuple(asked.class_names) or sides[0].class_names or sides[1].class_names,
             tolerances=sides[0].tolerances,
+            output=asked.output,
         )
-        found = _compare(
-            sides, Path(data), terms, sides[0].asked.with_missing(reading or Reading()), stack, observer
-        )
+        told = sides[0].asked.with_missing(told)
+        found = _compare(sides, Path(data), terms, asked, told, stack, observer)
         if found.comparison is not None and found.dataset is not None and measure_latency:
             observer.doing("measuring latency in turn")
             found = replace(found, latency=_measure(sides, found.dataset))
@@ -98,6 +105,7 @@ def _compare(
     sides: tuple[Side, Side],
     data: Path,
     terms: Terms,
+    judging: Judging,
     reading: Reading,
     stack: ExitStack,
     observer: Observer,
@@ -118,9 +126,43 @@ def _compare(
         note = "the answers are of unlike shapes: nothing else was compared"
         return _Found((signatures.verdict(terms.subject),), dataset=dataset, notes=(note,))
     observer.doing("comparing answers")
-    comparison = _compare_answers(dataset, before, after, replace(terms, row_numbers=dataset.row_numbers))
+    terms = replace(terms, row_numbers=dataset.row_numbers, slices=_slices(judging, dataset))
+    comparison = _compare_answers(dataset, before, after, terms)
+    if judging.metrics or judging.slices:
+        answers = judged_outputs(before, terms), judged_outputs(after, terms)
+        comparison = _with_asked(comparison, dataset, answers, judging, reading, observer)
     verdicts = (signatures.verdict(terms.subject), *comparison.verdicts)
     return _Found(verdicts, comparison, dataset)
+
+
+def _with_asked(
+    comparison: Comparison,
+    dataset: Dataset,
+    answers: tuple[Tensors, Tensors],
+    judging: Judging,
+    reading: Reading,
+    observer: Observer,
+) -> Comparison:
+    """With the user's own metrics; a note where there are no labels for them."""
+    if comparison.quality is None:
+        note = "slices and metrics of your own need labels, and are left out"
+        return replace(comparison, notes=(*comparison.notes, note))
+    quality = with_user_metrics(
+        comparison.quality,
+        judging.metrics,
+        dataset.stored_labels(),
+        *answers,
+        python=reading.python,
+        progress=observer.doing,
+    )
+    return replace(comparison, quality=quality, notes=quality.notes)
+
+
+def _slices(judging: Judging, dataset: Dataset) -> dict[str, NDArray[np.bool_]]:
+    found: dict[str, NDArray[np.bool_]] = {}
+    for text in judging.slices if dataset.has_rows else ():
+        found.update(parse_predicate(text).slices(dataset.columns))
+    return found
 
 
 def _answers(side: Side, dataset: Dataset, observer: Observer) -> dict[str, np.ndarray]:

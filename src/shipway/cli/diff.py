@@ -16,10 +16,14 @@ from shipway.cli.data_options import (
     ClassesOption,
     DropBadFlag,
     LabelOption,
+    MetricOption,
+    OutputOption,
     PartOption,
     PixelsOption,
     ResizeOption,
+    SliceOption,
     TaskOption,
+    given_judging,
     given_reading,
 )
 from shipway.cli.exit_codes import FINE, NOT_PASS
@@ -56,6 +60,9 @@ def command(
     drop_bad: DropBadFlag = False,
     part: PartOption = None,
     task: TaskOption = "auto",
+    slices: SliceOption = None,
+    metric: MetricOption = None,
+    output: OutputOption = None,
     classes: ClassesOption = None,
     python: PythonOption = None,
     no_latency: Annotated[bool, typer.Option("--no-latency", help="Do not measure latency.")] = False,
@@ -80,6 +87,7 @@ def command(
         part=part,
         python=python,
     )
+    judging = given_judging(task=task, slices=slices, metrics=metric, output=output, classes=classes)
     share, verdicts = parse_margin(margin), accepted(accept)
     console = Console(stderr=as_json or markdown == _STANDARD_OUTPUT)
     with errors_reported(as_json=as_json), Terminal(console) as terminal:
@@ -89,8 +97,7 @@ def command(
             data=data,
             margin=share,
             reading=reading,
-            task=task,
-            class_names=tuple(name.strip() for name in classes.split(",")) if classes else (),
+            judging=judging,
             measure_latency=not no_latency,
             accept=verdicts,
             observer=terminal,

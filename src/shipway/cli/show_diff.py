@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -31,6 +31,8 @@ def show_diff(outcome: Outcome, console: Console) -> None:
     if found["metrics"]:
         console.print(_metrics(found))
     _show_classes(found, console)
+    if found.get("slices"):
+        console.print(_slices(found["slices"]))
     if found["decisions"] is not None:
         console.print(wording.flips_in_words(found["decisions"]), highlight=False)
         if found["decisions"]["examples"]:
@@ -75,6 +77,15 @@ def _show_classes(found: Mapping[str, Any], console: Console) -> None:
             escape(one["class"]), wording.figure(one["a"]), wording.figure(one["b"]), str(one["rows"])
         )
     console.print(table)
+
+
+def _slices(slices: Sequence[Mapping[str, Any]]) -> Table:
+    from shipway.evaluation.comparison import wording  # inside: as above
+
+    table = _table("slice", "rows", "A", "B", f"{slices[0]['metric']}: B - A", "p")
+    for one in slices:
+        table.add_row(*(escape(cell) for cell in wording.slice_cells(one)))
+    return table
 
 
 def _flips(decisions: Mapping[str, Any]) -> Table:

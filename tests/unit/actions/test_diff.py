@@ -14,7 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 import shipway
 from digit_models import colored_digits, single_output
 from odd_server import DOUBLING, doubled, metadata, odd_server, tensor, v2
+from shipway.actions.judging import Judging
 from shipway.bundle.evidence import Result
+from shipway.bundle.store import open_bundle
 from shipway.errors import BundleNotFoundError, DataMismatchError, UsageError
 from shipway.targets.local import start_server
 
@@ -174,10 +176,53 @@ def test_what_cannot_be_opened_is_an_error(old: Path, labelled: Path, tmp_path: 
     with pytest.raises(UsageError, match="margin"):
         shipway.diff(old, old, data=labelled, margin=1.0)
     with pytest.raises(UsageError, match="no task"):
-        shipway.diff(old, old, data=labelled, task="ranking")
+        shipway.diff(old, old, data=labelled, judging=Judging(task="ranking"))
     np.savez(tmp_path / "odd.npz", x=np.zeros((2, 3), np.float32))
     with pytest.raises(DataMismatchError):
         shipway.diff(old, old, data=tmp_path / "odd.npz")
+
+
+def test_slices_and_a_metric_of_the_users(old: Path, worse: Path, tmp_path: Path) -> None:
+    x, y = colored_digits(slice(900, 1797))
+    np.savez(tmp_path / "d.npz", x=x, y=y, digit=y, site=np.where(np.arange(len(y)) % 2, "Oslo", "Lima"))
+    (tmp_path / "mine.py").write_text(
+        "def threes(labels, outputs):\n    return {'threes': (outputs.argmax(axis=1) == 3).mean()}\n"
+    )
+    judging = Judging(slices=["site", "digit == 3"], metrics=[f"{tmp_path / 'mine.py'}:threes"])
+    outcome = shipway.diff(old, worse, data=tmp_path / "d.npz", judging=judging, measure_latency=False)
+    found = outcome.details["diff"]
+    slices = {one["name"]: one for one in found["slices"]}
+    assert list(slices) == ["site == Lima", "site == Oslo", "digit == 3"]
+    for one in slices.values():
+        assert one["low"] <= one["difference"] <= one["high"]
+        assert one["p_value"] <= one["p_holm"]
+    assert all(one["differs"] for one in slices.values())
+    assert slices["digit == 3"]["difference"] > 0 > slices["site == Oslo"]["difference"]
+    own = found["metrics"][-1]
+    assert (own["metric"], own["low"], own["method"]) == ("threes", None, "none")
+    assert own["b"] > 0.5 > own["a"]
+    assert outcome.metrics["threes"].value == own["b"]
+    assert any("has no interval" in note for note in found["notes"])
+    jsonschema.validate(json.loads(json.dumps(outcome.to_json(), allow_nan=False)), SCHEMA)
+
+
+def test_slices_without_labels_are_left_out_and_said_so(old: Path, bare: Path, tmp_path: Path) -> None:
+    x = colored_digits(slice(900, 1000))[0]
+    np.savez(tmp_path / "d.npz", x=x, site=np.arange(100) % 2)
+    judging = Judging(slices=["site"])
+    found = shipway.diff(old, old, data=tmp_path / "d.npz", judging=judging, measure_latency=False)
+    assert found.details["diff"]["slices"] == []
+    assert any("need labels" in note for note in found.details["diff"]["notes"])
+    with pytest.raises(UsageError, match="does not read"):
+        shipway.diff(old, old, data=bare, judging=Judging(slices=["site =="]))
+
+
+def test_the_output_to_judge(old: Path, labelled: Path) -> None:
+    (name,) = (spec.name for spec in open_bundle(old).manifest.signature.outputs)
+    chosen = shipway.diff(old, old, data=labelled, judging=Judging(output=name), measure_latency=False)
+    assert chosen.result == "PASS"
+    with pytest.raises(UsageError, match="no output 'other'"):
+        shipway.diff(old, old, data=labelled, judging=Judging(output="other"), measure_latency=False)
 
 
 def _scaled(path: Path, factor: float) -> Path:

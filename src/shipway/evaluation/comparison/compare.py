@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from shipway.evaluation.comparison.agreement import (
     compare_outputs,
     find_flips,
 )
+from shipway.evaluation.comparison.parts import compare_slices
 from shipway.evaluation.comparison.quality import (
     QualityComparison,
     compare_classes,
@@ -58,6 +59,10 @@ class Terms:
     """Of each row in the file."""
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
     """How far A's outputs may lie from their source's, where that is known."""
+    output: str | None = None
+    """The one to judge, where several could be meant."""
+    slices: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """Parts of the rows, masks `[rows]` by name."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class Comparison:
             "task": None if self.quality is None else self.quality.task,
             "metrics": [] if self.quality is None else self.quality.to_json()["metrics"],
             "classes": [] if self.quality is None else self.quality.to_json()["classes"],
+            "slices": [] if self.quality is None else self.quality.to_json()["slices"],
             "decisions": None if self.flips is None else self.flips.to_json(),
             "embeddings": None if self.embeddings is None else self.embeddings.to_json(),
             "outputs": [output.to_json() for output in self.outputs],
@@ -108,8 +114,10 @@ def compare_labelled(labels: Array, a: Tensors, b: Tensors, terms: Terms) -> Com
     names = terms.class_names
     if not names and labels.dtype.kind in "OSU":
         names = names_from_answers(a, labels)
-    task = find_task(labels, a, terms.signature) if terms.task == "auto" else terms.task
     outputs = compare_outputs(a, b)
+    terms = replace(terms, signature=judged_signature(terms))
+    a, b = (judged_outputs(side, terms) for side in (a, b))
+    task = find_task(labels, a, terms.signature) if terms.task == "auto" else terms.task
     if task == "regression":
         return _regression(labels, a, b, outputs, terms)
     choose = choose_each_rule if task == "multilabel" else choose_rule
@@ -129,6 +137,7 @@ def compare_labelled(labels: Array, a: Tensors, b: Tensors, terms: Terms) -> Com
     flips = find_flips(
         before, after, labels=quality.a.labels, names=quality.a.names, row_numbers=terms.row_numbers
     )
+    quality = _with_slices(quality, terms)
     verdicts = quality.verdicts
     if task == "classification":
         fit = label_fit(
@@ -152,7 +161,32 @@ def _regression(
         subject=terms.subject,
         are_same=are_same(outputs),
     )
+    quality = _with_slices(quality, terms)
     return Comparison(outputs, quality.verdicts, quality, notes=quality.notes)
+
+
+def judged_signature(terms: Terms) -> Signature:
+    """A's, with the output to judge alone where one was named. Raises `UsageError` where A has no such output."""
+    if terms.output is None:
+        return terms.signature
+    chosen = tuple(spec for spec in terms.signature.outputs if spec.name == terms.output)
+    if not chosen:
+        known = ", ".join(repr(spec.name) for spec in terms.signature.outputs)
+        raise UsageError(f"The models have no output {terms.output!r}.", hint=f"Their outputs are {known}.")
+    return Signature(terms.signature.inputs, chosen)
+
+
+def judged_outputs(answers: Tensors, terms: Terms) -> Tensors:
+    """The answers that are judged, by name."""
+    return answers if terms.output is None else {terms.output: answers[terms.output]}
+
+
+def _with_slices(quality: QualityComparison, terms: Terms) -> QualityComparison:
+    if not terms.slices:
+        return quality
+    a, b = quality.a, quality.b
+    found, notes = compare_slices(terms.slices, a.correct, b.correct, metric=a.main_metric)
+    return replace(quality, slices=found, notes=(*quality.notes, *notes))
 
 
 def compare_unlabelled(a: Tensors, b: Tensors, terms: Terms) -> Comparison:
@@ -162,6 +196,8 @@ def compare_unlabelled(a: Tensors, b: Tensors, terms: Terms) -> Comparison:
     `decision-parity`; other vectors are compared by their angles and neighbors, and not judged.
     """
     outputs = compare_outputs(a, b)
+    terms = replace(terms, signature=judged_signature(terms))
+    a, b = (judged_outputs(side, terms) for side in (a, b))
     try:
         rule = choose_rule(a, terms.signature)
     except (UsageError, DataMismatchError):  # several outputs that might decide, or none

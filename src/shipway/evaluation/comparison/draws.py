@@ -57,10 +57,14 @@ def _dealt(kinds: Integers, counts: Integers, sizes: Integers) -> Integers:
 def _draw(sizes: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """How often each group is among as many of its label drawn with replacement, by replicate."""
     generator = np.random.default_rng(SEED)
-    weights = np.concatenate(
-        [generator.multinomial(size, np.full(size, 1 / size), size=REPLICATES) for size in sizes], axis=1
-    )
+    weights = np.concatenate([_counted(generator, size) for size in sizes], axis=1)
     found = weights.astype(np.float64), weights.astype(np.float32)
     for one in found:
         one.flags.writeable = False
     return found
+
+
+def _counted(generator: np.random.Generator, groups: int) -> Integers:
+    """How often each of `groups` is among as many drawn, `[replicates, groups]`."""
+    drawn = generator.integers(groups, size=(REPLICATES, groups)) + groups * np.arange(REPLICATES)[:, None]
+    return np.bincount(drawn.ravel(), minlength=REPLICATES * groups).reshape(REPLICATES, groups)

@@ -16,6 +16,7 @@ from shipway.evaluation.comparison.wording import (
     latency_in_words,
     output_in_words,
     shown_metrics,
+    slice_cells,
 )
 
 _MARKS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "❔", "DONE": "ℹ️"}
@@ -42,6 +43,9 @@ def render_markdown(document: Mapping[str, Json]) -> str:
     if changed:
         rows = [(one["class"], figure(one["a"]), figure(one["b"]), str(one["rows"])) for one in changed]
         parts.append(_folded("Classes whose recall changed", _table(("class", "A", "B", "rows"), rows)))
+    if found.get("slices"):
+        head = ("slice", "rows", "A", "B", f"{found['slices'][0]['metric']}: B - A", "p (Holm)")
+        parts.append(_table(head, [slice_cells(one) for one in found["slices"]]))
     parts.append(_numbers(found))
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -97,6 +97,12 @@ def output_in_words(output: Mapping[str, Json]) -> str:
     return f"{words}, by at most {output['max_difference']:.3g}{scale}"
 
 
+def slice_cells(one: Mapping[str, Json]) -> tuple[str, str, str, str, str, str]:
+    """Slice, rows, A, B, the difference with its interval, and Holm's p with a mark where the two differ."""
+    chance = "" if one["p_holm"] is None else f"{one['p_holm']:.2g}{' differs' if one['differs'] else ''}"
+    return one["name"], str(one["rows"]), figure(one["a"]), figure(one["b"]), change_in_words(one), chance
+
+
 def example_cells(example: Mapping[str, Json]) -> tuple[str, str, str, str]:
     """Row, label, A's and B's decision with its confidence."""
 

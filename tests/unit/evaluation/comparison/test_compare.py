@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shipway.bundle.evidence import Result
-from shipway.errors import LabelError
+from shipway.errors import LabelError, UsageError
 from shipway.evaluation.comparison.compare import (
     Terms,
     compare_labelled,
@@ -87,6 +87,34 @@ def test_several_labels_a_row(generator):
     found = compare_labelled(labels, {"y": a}, {"y": a}, _terms(3))
     assert found.quality.task == "multilabel"
     assert _rules(found) == [("quality-non-inferiority", Result.PASS)]
+
+
+def test_one_of_several_outputs_can_be_judged(generator):
+    y, z = _probabilities(generator), _probabilities(generator, 4)
+    terms = _terms(3, names=("y", "z"), output="z")
+    found = compare_labelled(z.argmax(axis=1), {"y": y, "z": z}, {"y": y[::-1].copy(), "z": z}, terms)
+    assert found.quality.a.metrics["accuracy"].value == found.quality.b.metrics["accuracy"].value == 1
+    assert [(one.name, one.is_same) for one in found.outputs] == [("y", False), ("z", True)]
+    flips = compare_unlabelled({"y": y, "z": z}, {"y": y, "z": z}, terms).flips
+    assert flips.flips == 0
+    with pytest.raises(UsageError, match="no output 'x'"):
+        compare_labelled(z.argmax(axis=1), {"z": z}, {"z": z}, _terms(4, names=("z",), output="x"))
+
+
+def test_slices(generator):
+    a = _probabilities(generator)
+    b = a.copy()
+    b[:50] = b[:50, ::-1]
+    terms = _terms(3, slices={"first": np.arange(ROWS) < 50, "rest": np.arange(ROWS) >= 50})
+    found = compare_labelled(a.argmax(axis=1), {"y": a}, {"y": b}, terms).to_json()
+    first, rest = found["slices"]
+    assert (first["rows"], first["metric"], first["a"], first["differs"]) == (50, "accuracy", 1, True)
+    assert (rest["difference"], rest["differs"]) == (0, False)
+    numbers = generator.normal(size=(ROWS, 1)).astype(np.float32)
+    terms = _terms(1, slices=terms.slices)
+    found = compare_labelled(numbers[:, 0] + 0.5, {"y": numbers}, {"y": numbers + 0.2}, terms).to_json()
+    assert [one["metric"] for one in found["slices"]] == ["mae", "mae"]
+    json.dumps(found, allow_nan=False)
 
 
 def test_numbers(generator):

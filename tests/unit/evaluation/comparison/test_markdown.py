@@ -39,6 +39,20 @@ DOCUMENT = {
             {"class": "cat", "a": 0.9, "b": 0.5, "rows": 50, "differs": True},
             {"class": "dog", "a": 0.9, "b": 0.9, "rows": 50, "differs": False},
         ],
+        "slices": [
+            {
+                "name": "age > 60",
+                "rows": 40,
+                "metric": "accuracy",
+                "a": 0.9,
+                "b": 0.6,
+                "difference": -0.3,
+                "low": -0.4,
+                "high": -0.1,
+                "p_holm": 0.001,
+                "differs": True,
+            }
+        ],
         "decisions": {
             "rows": 100,
             "flips": 1,
@@ -76,6 +90,7 @@ def test_the_verdict_comes_first_and_everything_is_told():
         "| latency | 2 ms | 1 ms |",
         "| accuracy | 0.9 | 0.8 | -0.1 (-0.2 to -0.01) ▼ |",
         "| cat | 0.9 | 0.5 | 50 |",
+        "| age &gt; 60 | 40 | 0.9 | 0.6 | -0.3 (-0.4 to -0.1) | 0.001 differs |",
         "| 7 | cat | cat (60%) | dog (55%) |",
         "- output y: 100 of 100 rows differ, by at most 0.1 (A's values reach 1)",
         "- a note",
@@ -93,7 +108,7 @@ def test_names_are_no_markup(hostile):
     document = copy.deepcopy(DOCUMENT)
     found = document["diff"]
     found["a"]["called"] = found["classes"][0]["class"] = found["outputs"][0]["name"] = hostile
-    found["decisions"]["examples"][0]["a"] = hostile
+    found["decisions"]["examples"][0]["a"] = found["slices"][0]["name"] = hostile
     text, plain = render_markdown(document), render_markdown(DOCUMENT)
     assert "<script>" not in text
     assert "[x]" not in text
