@@ -5,6 +5,8 @@ numpy only, because a serving image proves its golden samples with it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,3 +73,30 @@ def row_errors(found: Array, reference: Array, *, scale: float) -> NDArray[np.fl
     difference = np.abs(np.subtract(left, right, out=np.zeros_like(right), where=comparable)).max(axis=1)
     errors = difference / row_scales(reference, scale=scale)
     return np.where(same_specials.all(axis=1), errors, np.inf)
+
+
+def scores_beside(outputs: Mapping[str, Array], name: str) -> str | None:
+    """The float output `[rows, classes]` that `name` is the decision of, or None.
+
+    That is one whole number, boolean or text a row, beside a single output of two scores a row or more.
+    """
+    decision = outputs.get(name)
+    if decision is None or decision.dtype.kind == "f" or not decision.ndim or decision.size != len(decision):
+        return None
+    scores = [
+        other
+        for other, array in outputs.items()
+        if array.dtype.kind == "f" and array.ndim == 2 and array.shape[1] > 1 and len(array) == len(decision)
+    ]
+    return scores[0] if len(scores) == 1 else None
+
+
+def tied_rows(scores: Array, *, scale: float, budget: float) -> NDArray[np.bool_]:
+    """Rows `[rows]` whose two largest scores lie within twice `budget`: rounding decides which class is named.
+
+    Twenty trees that vote ten to ten give 0.5 and 0.5 in one runtime and 0.49999997 in another.
+    """
+    top = np.partition(scores.astype(np.float64), -2, axis=1)[:, -2:]
+    with np.errstate(invalid="ignore"):
+        tied = top[:, 1] - top[:, 0] <= 2 * budget * row_scales(scores, scale=scale)
+    return np.asarray(tied)

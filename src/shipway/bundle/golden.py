@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from shipway.bundle.closeness import output_scale, row_errors
+from shipway.bundle.closeness import output_scale, row_errors, scores_beside, tied_rows
 from shipway.bundle.evidence import Json, Result, Verdict
 from shipway.errors import BundleFormatError
 from shipway.types import Array
@@ -66,6 +66,14 @@ class Golden:
         at = slice(sample, sample + 1) if self.has_rows else (sample, ...)
         return {name: array[at] for name, array in self.inputs.items()}
 
+    def tied(self, name: str) -> NDArray[np.bool_]:
+        """Samples in which the output `name` is a decision between tied scores, which may fall either way."""
+        scores = scores_beside(self.outputs, name)
+        tolerance = self.tolerances.get(scores) if scores is not None else None
+        if scores is None or tolerance is None or not self.has_rows:
+            return np.zeros(self.count, dtype=bool)
+        return tied_rows(self.outputs[scores], scale=tolerance.scale, budget=tolerance.budget)
+
     def plain_samples(self) -> NDArray[np.intp]:
         """The samples that the model answers with numbers throughout, neither NaN nor infinity; may be none."""
         plain = np.ones(self.count, dtype=bool)
@@ -104,7 +112,7 @@ def judge_golden(golden: Golden, found: Mapping[str, Array], *, subject: str) ->
         if problem:
             return Verdict(RULE, subject, Result.FAIL, problem, figures)
         tolerance = golden.tolerances.get(name) or Tolerance(output_scale(expected), 0.0)
-        errors = row_errors(found[name], expected, scale=tolerance.scale)
+        errors = np.where(golden.tied(name), 0.0, row_errors(found[name], expected, scale=tolerance.scale))
         row = int(errors.argmax())
         largest = float(errors[row])
         figures["outputs"][name] = {

@@ -7,12 +7,12 @@ the source itself, in its own framework, so a deep net is allowed what a deep ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shipway.bundle.closeness import output_scale, row_errors
+from shipway.bundle.closeness import output_scale, row_errors, scores_beside, tied_rows
 from shipway.bundle.golden import Tolerance
 from shipway.evaluation.parity.probes import is_typical
 from shipway.sources.base import Reference
@@ -50,7 +50,8 @@ class OutputNoise:
     """Of typical rows."""
     is_float: bool
     unsettled: Mapping[str, NDArray[np.bool_]]
-    """Case → rows `[rows]` in which the source's own runs differ; for outputs that are not float."""
+    """Case → rows `[rows]` in which the source's own runs differ, or that are a decision between tied scores; for
+    outputs that are not float."""
 
     def floor_of(self, case: str) -> float:
         """The floor that rows of a case are judged by."""
@@ -82,6 +83,7 @@ def measure_noise(reference: Reference) -> Noise:
     """
     names = list(dict.fromkeys(name for case in reference.outputs.values() for name in case))
     outputs = {name: _measure_output(name, reference) for name in names}
+    outputs = {name: _with_ties(name, outputs, reference.outputs) for name in names}
     if reference.precise:
         words = f"the source against itself in float64, {_size(reference.precise)}"
     elif reference.repeated:
@@ -162,6 +164,20 @@ def _unsettled(name: str, reference: Reference) -> dict[str, NDArray[np.bool_]]:
             differs = (pair[0] != pair[1]).reshape(len(pair[0]), -1).any(axis=1)
             rows[: len(differs)] |= differs
     return found
+
+
+def _with_ties(
+    name: str, outputs: Mapping[str, OutputNoise], reference: Mapping[str, Mapping[str, Array]]
+) -> OutputNoise:
+    noise, unsettled = outputs[name], dict(outputs[name].unsettled)
+    for case, answers in reference.items():
+        scores = None if is_request(case) else scores_beside(answers, name)
+        if scores is None:
+            continue
+        of_scores = outputs[scores]
+        tied = tied_rows(answers[scores], scale=of_scores.scale, budget=of_scores.budget_of(case))
+        unsettled[case] = tied | unsettled[case] if case in unsettled else tied
+    return replace(noise, unsettled=unsettled)
 
 
 def _paired(first: Array | None, second: Array | None) -> tuple[Array, Array] | None:

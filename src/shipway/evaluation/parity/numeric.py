@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shipway.bundle.closeness import output_scale, row_errors
+from shipway.bundle.closeness import output_scale, row_errors, scores_beside, tied_rows
 from shipway.bundle.evidence import Json, Result, Verdict
 from shipway.bundle.golden import Tolerance
 from shipway.evaluation.blame.causes import likely_cause, swapped_outputs
@@ -122,10 +122,21 @@ def answer_parity(
     for name, array in reference.items():
         tolerance = tolerances.get(name) or Tolerance(output_scale(array), 0.0)
         is_float = array.dtype.kind == "f"
-        outputs[name] = OutputNoise(tolerance.scale, {}, tolerance.budget / FACTOR, is_float, {})
+        unsettled = {"rows": tied} if (tied := _tied(name, reference, tolerances)) is not None else {}
+        outputs[name] = OutputNoise(tolerance.scale, {}, tolerance.budget / FACTOR, is_float, unsettled)
     noise = Noise(outputs, "recorded in the bundle when the model was exported")
     figures: dict[str, Json] = {"rows": _rows(reference), "noise": noise.described}
     return _judge(ANSWER_PARITY, subject, {"rows": reference}, {"rows": found}, noise, figures)
+
+
+def _tied(
+    name: str, reference: Mapping[str, Array], tolerances: Mapping[str, Tolerance]
+) -> NDArray[np.bool_] | None:
+    scores = scores_beside(reference, name)
+    if scores is None or scores not in tolerances:
+        return None
+    tolerance = tolerances[scores]
+    return tied_rows(reference[scores], scale=tolerance.scale, budget=tolerance.budget)
 
 
 def _judge(
