@@ -24,7 +24,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ran = run("export", folder / f"{name}.onnx", "--out", folder / f"{name}.bundle")
         assert ran.code == 0, ran.text
     x, y = colored_digits(slice(900, 1797))
-    np.savez(folder / "test.npz", x=x, y=y)
+    np.savez(folder / "test.npz", x=x, y=y, site=np.where(np.arange(len(y)) % 3, "Oslo", "Lima"))
+    (folder / "mine.py").write_text("def threes(labels, outputs):\n    return (outputs.argmax(1) == 3).mean()\n")
     return folder
 
 
@@ -69,11 +70,14 @@ def test_markdown_goes_beside_the_document(folder: Path, tmp_path: Path) -> None
 
 
 def test_a_person_reads_it_at_80_columns(folder: Path) -> None:
-    done = _said("a.bundle", "worse.bundle", "--data", "test.npz", "--no-latency", cwd=folder)
+    asked = ("--slice", "site", "--metric", "mine.py:threes", "--output", "probabilities")
+    done = _said("a.bundle", "worse.bundle", "--data", "test.npz", "--no-latency", *asked, cwd=folder)
     tables = [line for line in done.stdout.splitlines() if line.startswith("  ") and " - " not in line]
     assert max(len(line) for line in done.stdout.splitlines() if "│" in line or "─" in line) <= 80
     assert any("accuracy" in line for line in tables)
     assert "that only A gets right" in done.stdout
+    for row, mark in (("site == Lima", "differs"), ("threes", "0.")):
+        assert any(row in line and mark in line for line in tables), done.stdout
     assert done.stdout.rstrip().endswith("FAIL")
 
 

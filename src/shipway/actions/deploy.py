@@ -81,7 +81,7 @@ def deploy(
     accept: Collection[Result] = (),
     observer: Observer = SILENT,
 ) -> Deployment:
-    """Exports, verifies, evaluates, bundles, serves and checks `model`; `data` is an `.npz` with labels.
+    """Exports, verifies, evaluates, bundles, serves and checks `model`; `data` has labels.
 
     The bundle is written to `out`/NAME.bundle, and only when its verdicts let it be served: FAIL ends the line
     there, INCONCLUSIVE too unless it is in `accept`. `port` 0 picks a free one. The server is a child process

@@ -19,7 +19,7 @@ _PHRASES: Final = {
     "not-finite": "{count} rows with NaN or infinity",
     "missing": "{count} rows without {where}",
     "unreadable": "{count} unreadable rows",
-    "not-a-number": "{count} rows of {where} are no numbers",
+    "not-a-number": "{count} rows of no number in {where}",
     "range": "range of {where}",
     "absent-class": "{count} classes absent",
     "class-balance": "unbalanced classes",
