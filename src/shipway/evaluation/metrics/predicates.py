@@ -29,7 +29,10 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>"[^"]*"|'[^']*'|`[^`]*`)|(?P<operator>==|!=|<=|>=|<|>)|(?P<mark>[(),])"""
     r"""|(?P<word>[^\s()<>=!,"'`]+))"""
 )
-_FORMS = "Forms: COLUMN, COLUMN == VALUE (also != < <= > >=), COLUMN in (A, B), joined by `and`; names with spaces in quotes."
+_FORMS = (
+    "Forms: COLUMN, COLUMN == VALUE (also != < <= > >=), COLUMN in (A, B), joined by `and`; names with spaces "
+    "in quotes."
+)
 
 
 @dataclass(frozen=True)
