@@ -25,7 +25,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert ran.code == 0, ran.text
     x, y = colored_digits(slice(900, 1797))
     np.savez(folder / "test.npz", x=x, y=y, site=np.where(np.arange(len(y)) % 3, "Oslo", "Lima"))
-    (folder / "mine.py").write_text("def threes(labels, outputs):\n    return (outputs.argmax(1) == 3).mean()\n")
+    (folder / "mine.py").write_text(
+        "def threes(labels, outputs):\n    return (outputs.argmax(1) == 3).mean()\n"
+    )
     return folder
 
 
@@ -70,7 +72,7 @@ def test_markdown_goes_beside_the_document(folder: Path, tmp_path: Path) -> None
 
 
 def test_a_person_reads_it_at_80_columns(folder: Path) -> None:
-    asked = ("--slice", "site", "--metric", "mine.py:threes", "--output", "probabilities")
+    asked = ("--slice", "site", "--metric", "mine.py:threes", "--output", "probs")
     done = _said("a.bundle", "worse.bundle", "--data", "test.npz", "--no-latency", *asked, cwd=folder)
     tables = [line for line in done.stdout.splitlines() if line.startswith("  ") and " - " not in line]
     assert max(len(line) for line in done.stdout.splitlines() if "│" in line or "─" in line) <= 80

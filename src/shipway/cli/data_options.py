@@ -34,7 +34,7 @@ ResizeOption = Annotated[
     typer.Option(
         "--resize",
         metavar="FILTER",
-        help="Bring images to the model's size as in training: bilinear, bicubic, nearest, lanczos, hamming, box.",
+        help="Bring images to the model's size as in training: bilinear, bicubic, nearest, lanczos, box.",
         rich_help_panel=_PANEL,
     ),
 ]

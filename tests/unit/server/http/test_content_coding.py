@@ -45,7 +45,8 @@ def test_many_small_members_count_together():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no gzip at all", gzip.compress(TEXT, mtime=0)[:-9], gzip.compress(TEXT, mtime=0) + b"rest"]
+    "body",
+    [b"", b"no gzip at all", gzip.compress(TEXT, mtime=0)[:-9], gzip.compress(TEXT, mtime=0) + b"rest"],
 )
 def test_damage_is_the_requests_fault(body):
     with pytest.raises(MalformedRequestError):
