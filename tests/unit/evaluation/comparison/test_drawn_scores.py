@@ -101,6 +101,24 @@ def test_equal_data_gives_equal_intervals():
     assert _calibration(300, 7) == _calibration(300, 7)
 
 
+def test_a_model_that_is_calibrated_is_not_taken_for_one_that_is_not():
+    """Chance alone gives A, whose true error is near 0, one of 0.05 on 300 rows: the difference is too low."""
+    pairs = [
+        (_scores(rows, seed), rows) for rows, seed in ((20_000, 1), *((300, 100 + one) for one in range(100)))
+    ]
+    found = [
+        calibration_difference(
+            _claims(positive, a, 1.45),
+            _claims(positive, b, 2.0),
+            PairedDraws(rows, positive.astype(np.int64)),
+        )
+        for (positive, a, b), rows in pairs
+    ]
+    truth, few = found[0].change, [one.bounds for one in found[1:]]
+    covered = sum(one.low <= truth <= one.high for one in few)
+    assert covered >= 90  # 95; 83 were the ends where reflecting alone puts them
+
+
 def test_intervals_cover_the_truth():
     """40 data sets: the true change lies in the 95 % interval about as often (the count's 99.9 % range)."""
     large = [(_differences(20_000, seed)[1].change, _calibration(20_000, seed).change) for seed in (1, 2)]
