@@ -68,11 +68,8 @@ class Golden:
 
     def tied(self, name: str) -> NDArray[np.bool_]:
         """Samples in which the output `name` is a decision between tied scores, which may fall either way."""
-        scores = scores_beside(self.outputs, name)
-        tolerance = self.tolerances.get(scores) if scores is not None else None
-        if scores is None or tolerance is None or not self.has_rows:
-            return np.zeros(self.count, dtype=bool)
-        return tied_rows(self.outputs[scores], scale=tolerance.scale, budget=tolerance.budget)
+        tied = tied_decisions(name, self.outputs, self.tolerances) if self.has_rows else None
+        return np.zeros(self.count, dtype=bool) if tied is None else tied
 
     def plain_samples(self) -> NDArray[np.intp]:
         """The samples that the model answers with numbers throughout, neither NaN nor infinity; may be none."""
@@ -81,6 +78,20 @@ class Golden:
             if array.dtype.kind == "f":
                 plain &= np.isfinite(array).reshape(self.count, -1).all(axis=1)
         return np.flatnonzero(plain)
+
+
+def tied_decisions(
+    name: str, outputs: Mapping[str, Array], tolerances: Mapping[str, Tolerance]
+) -> NDArray[np.bool_] | None:
+    """Rows `[rows]` in which the output `name` decides between scores that are tied within their tolerance.
+
+    None where it is no decision beside scores, or those have no tolerance.
+    """
+    scores = scores_beside(outputs, name)
+    tolerance = None if scores is None else tolerances.get(scores)
+    if scores is None or tolerance is None:
+        return None
+    return tied_rows(outputs[scores], scale=tolerance.scale, budget=tolerance.budget)
 
 
 def stack_answers(answers: Sequence[Mapping[str, Array]]) -> dict[str, Array]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shipway.bundle.closeness import output_scale, row_errors, scores_beside, tied_rows
+from shipway.bundle.closeness import output_scale, row_errors
 from shipway.bundle.evidence import Json, Result, Verdict
-from shipway.bundle.golden import Tolerance
+from shipway.bundle.golden import Tolerance, tied_decisions
 from shipway.evaluation.blame.causes import likely_cause, swapped_outputs
 from shipway.evaluation.parity.noise import FACTOR, Noise, OutputNoise
 from shipway.evaluation.parity.probes import is_typical
@@ -122,21 +122,13 @@ def answer_parity(
     for name, array in reference.items():
         tolerance = tolerances.get(name) or Tolerance(output_scale(array), 0.0)
         is_float = array.dtype.kind == "f"
-        unsettled = {"rows": tied} if (tied := _tied(name, reference, tolerances)) is not None else {}
+        unsettled = (
+            {"rows": tied} if (tied := tied_decisions(name, reference, tolerances)) is not None else {}
+        )
         outputs[name] = OutputNoise(tolerance.scale, {}, tolerance.budget / FACTOR, is_float, unsettled)
     noise = Noise(outputs, "recorded in the bundle when the model was exported")
     figures: dict[str, Json] = {"rows": _rows(reference), "noise": noise.described}
     return _judge(ANSWER_PARITY, subject, {"rows": reference}, {"rows": found}, noise, figures)
-
-
-def _tied(
-    name: str, reference: Mapping[str, Array], tolerances: Mapping[str, Tolerance]
-) -> NDArray[np.bool_] | None:
-    scores = scores_beside(reference, name)
-    if scores is None or scores not in tolerances:
-        return None
-    tolerance = tolerances[scores]
-    return tied_rows(reference[scores], scale=tolerance.scale, budget=tolerance.budget)
 
 
 def _judge(
