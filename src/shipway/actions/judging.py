@@ -217,16 +217,11 @@ def _with_user_metrics(
             path_and_name,
             labels,
             outputs,
+            taken=judged.metrics,
             python=reading.python,
             limits=Limits(),
             progress=observer.doing,
         )
-        taken = sorted(set(found) & set(judged.metrics))
-        if taken:
-            raise UsageError(
-                f"The metric {path_and_name} returns {', '.join(taken)}, which Shipway computes itself.",
-                hint="Give it another name.",
-            )
         judged = replace(judged, metrics={**judged.metrics, **found}, notes=(*judged.notes, *notes))
     return judged
 

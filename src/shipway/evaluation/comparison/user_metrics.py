@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from shipway.bundle.evidence import Estimate
-from shipway.errors import UsageError
 from shipway.evaluation.comparison.differences import UNBOUNDED, PairedDifference
 from shipway.evaluation.comparison.quality import QualityComparison
-from shipway.evaluation.metrics.judged import Judged, listed
+from shipway.evaluation.metrics.judged import listed
 from shipway.evaluation.metrics.user_metric import measure_user_metric
 from shipway.sources.base import Limits, Progress
 from shipway.types import Array
@@ -36,9 +35,14 @@ def with_user_metrics(
         sides, told = [], []
         for judged, outputs in ((quality.a, a), (quality.b, b)):
             found, notes = measure_user_metric(
-                path_and_name, labels, outputs, python=python, limits=Limits(), progress=progress
+                path_and_name,
+                labels,
+                outputs,
+                taken=judged.metrics,
+                python=python,
+                limits=Limits(),
+                progress=progress,
             )
-            _check_names(path_and_name, found, judged)
             sides.append(found)
             told.append(notes)
         quality = _with(quality, sides, told)
@@ -67,12 +71,3 @@ def _with(
         differences=(*quality.differences, *own),
         notes=(*quality.notes, *notes, *([note] if names else [])),
     )
-
-
-def _check_names(path_and_name: str, found: Mapping[str, Estimate], judged: Judged) -> None:
-    taken = sorted(set(found) & set(judged.metrics))
-    if taken:
-        raise UsageError(
-            f"The metric {path_and_name} returns {', '.join(taken)}, which is told already.",
-            hint="Give it another name.",
-        )

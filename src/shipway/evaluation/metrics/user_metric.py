@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ def measure_user_metric(
     labels: Array,
     outputs: Mapping[str, Array],
     *,
+    taken: Collection[str] = (),
     python: Path | None,
     limits: Limits,
     progress: Progress,
@@ -34,7 +35,8 @@ def measure_user_metric(
 
     `labels` are as stored, `[rows, ...]`; `outputs` the answers: an array for a model with one output, else
     a dict by name. The interval is the percentile bootstrap over rows, up to 1,000 times within a minute.
-    Raises `UsageError` (no such function, it fails, or returns something else), `SourceNotFoundError`,
+    `taken` are names of figures that are there already. Raises `UsageError` (one of those, no such
+    function, it fails, or returns something else), `SourceNotFoundError`,
     `WorkerError`.
     """
     found = factory_of(Path(path_and_name))
@@ -72,9 +74,16 @@ def measure_user_metric(
             extra="",
             temporary=scratch.path,
         )
-        return _estimates(done.outcomes[0].unwrap())
+        estimates, notes = _estimates(done.outcomes[0].unwrap())
     finally:
         scratch.close()
+    twice = sorted(set(estimates) & set(taken))
+    if twice:
+        raise UsageError(
+            f"The metric {path_and_name} returns {', '.join(twice)}, which Shipway computes itself.",
+            hint="Give it another name.",
+        )
+    return estimates, notes
 
 
 def _plain(labels: Array, outputs: Mapping[str, Array]) -> dict[str, Array]:
