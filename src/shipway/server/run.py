@@ -18,7 +18,7 @@ from shipway.server.http.connections import Connections
 from shipway.server.http.protocol import HttpConnection
 from shipway.server.http.routes import Routes
 from shipway.server.listening import Listener, bind
-from shipway.server.loading import load_all
+from shipway.server.models.loading import load_all
 from shipway.server.service import Service
 from shipway.server.settings import ServerSettings
 

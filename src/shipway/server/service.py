@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from shipway.errors import ModelNotFoundError, UnavailableError
-from shipway.server.batching import Job, Outcome
-from shipway.server.model import ServedModel
+from shipway.server.models.model import ServedModel
+from shipway.server.scheduling.batching import Job, Outcome
 from shipway.types import Array
 
 

@@ -8,7 +8,7 @@ import pytest
 from served import models
 from shipway.errors import ModelNotFoundError, UnavailableError
 from shipway.runtimes.onnx_runtime import OnnxRuntime
-from shipway.server.model import ModelCard, ServedModel
+from shipway.server.models.model import ModelCard, ServedModel
 from shipway.server.service import Service
 from shipway.server.settings import ServerSettings
 

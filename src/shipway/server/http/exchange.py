@@ -9,10 +9,10 @@ from typing import Final, Protocol
 import msgspec
 
 from shipway.errors import ShipwayError
-from shipway.server.batching import Job
 from shipway.server.http.connections import Connections
 from shipway.server.http.heads import Head
 from shipway.server.http.statuses import PHRASES, RETRY_AFTER_SECONDS, status_of
+from shipway.server.scheduling.batching import Job
 
 JSON: Final = b"application/json"
 OCTETS: Final = b"application/octet-stream"

@@ -17,13 +17,13 @@ from shipway.errors import (
     RouteNotFoundError,
     ShipwayError,
 )
-from shipway.server.batching import Outcome
 from shipway.server.http.content_coding import decompress
 from shipway.server.http.exchange import OCTETS, Exchange
-from shipway.server.http.v2_documents import index_document, model_document, server_document
-from shipway.server.http.v2_reply import ReplyWriter
-from shipway.server.http.v2_request import InferCall, RequestReader
-from shipway.server.model import ServedModel
+from shipway.server.http.v2.documents import index_document, model_document, server_document
+from shipway.server.http.v2.reply import ReplyWriter
+from shipway.server.http.v2.request import InferCall, RequestReader
+from shipway.server.models.model import ServedModel
+from shipway.server.scheduling.batching import Outcome
 from shipway.server.service import Readiness, Service
 from shipway.server.settings import ServerSettings
 

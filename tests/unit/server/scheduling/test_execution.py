@@ -9,8 +9,8 @@ import pytest
 from served import models
 from shipway.errors import SessionRunError, ShipwayError
 from shipway.runtimes.onnx_runtime import OnnxRuntime
-from shipway.server.batching import Batcher, Job
-from shipway.server.execution import Execution, run_jobs
+from shipway.server.scheduling.batching import Batcher, Job
+from shipway.server.scheduling.execution import Execution, run_jobs
 
 
 def open_model(folder, made):

@@ -11,8 +11,8 @@ from shipway.bundle.evidence import Verdict
 from shipway.bundle.golden import Golden
 from shipway.errors import TensorMismatchError
 from shipway.runtimes.base import Session
-from shipway.server.batching import Batcher, Job, Outcome
-from shipway.server.execution import Execution
+from shipway.server.scheduling.batching import Batcher, Job, Outcome
+from shipway.server.scheduling.execution import Execution
 from shipway.server.settings import ServerSettings
 from shipway.types import Array, Signature, TensorSpec
 

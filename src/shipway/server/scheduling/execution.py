@@ -13,7 +13,7 @@ import numpy as np
 
 from shipway.errors import SessionRunError, ShipwayError
 from shipway.runtimes.base import Session
-from shipway.server.batching import Batcher, Job, Outcome, Plan, Rows, Run
+from shipway.server.scheduling.batching import Batcher, Job, Outcome, Plan, Rows, Run
 from shipway.types import Tensors
 
 log = logging.getLogger("shipway.server")

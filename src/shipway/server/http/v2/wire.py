@@ -1,4 +1,4 @@
-"""The JSON of an inference request, as it is sent: structures only, what they mean is `v2_request.py`'s."""
+"""The JSON of an inference request, as it is sent: structures only, what they mean is `request.py`'s."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shipway.errors import MalformedRequestError, TensorMismatchError, UnsupportedRequestError
-from shipway.server.http.v2_request import RequestReader
+from shipway.server.http.v2.request import RequestReader
 from shipway.types import DType, Signature, TensorSpec
 
 X = TensorSpec("x", DType.FP32, ("batch", 2))

@@ -15,8 +15,8 @@ from shipway.bundle.store import Bundle, open_bundle
 from shipway.errors import BundleFormatError, UsageError
 from shipway.runtimes.base import Session
 from shipway.runtimes.opening import open_variant
-from shipway.server.model import ModelCard, ServedModel
-from shipway.server.readiness import prove
+from shipway.server.models.model import ModelCard, ServedModel
+from shipway.server.models.readiness import prove
 from shipway.server.service import Service
 from shipway.server.settings import ServerSettings
 

@@ -14,8 +14,8 @@ import numpy as np
 from shipway.bundle.evidence import Result
 from shipway.bundle.golden import Golden, judge_golden, stack_answers
 from shipway.errors import ShipwayError
-from shipway.server.batching import Outcome
-from shipway.server.model import ServedModel
+from shipway.server.models.model import ServedModel
+from shipway.server.scheduling.batching import Outcome
 from shipway.types import Array, Signature
 
 ALONE = 3

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.errors import OverloadedError
-from shipway.server.batching import Batcher, Job, RunTimes, State
+from shipway.server.scheduling.batching import Batcher, Job, RunTimes, State
 
 FAST, SLOW = 1e-5, 0.1
 

@@ -8,10 +8,10 @@ from math import prod
 import msgspec
 
 from shipway.errors import MalformedRequestError, TensorMismatchError, UnsupportedRequestError
-from shipway.server.http.v2_binary import decode_tensor, shape_of_raw
-from shipway.server.http.v2_json import JsonInput
-from shipway.server.http.v2_plain import PlainReader
-from shipway.server.http.v2_wire import NO_DATA, Parameters, WireCall, WireRequest, WireTensor
+from shipway.server.http.v2.binary import decode_tensor, shape_of_raw
+from shipway.server.http.v2.json_data import JsonInput
+from shipway.server.http.v2.plain import PlainReader
+from shipway.server.http.v2.wire import NO_DATA, Parameters, WireCall, WireRequest, WireTensor
 from shipway.types import Array, DType, Signature
 
 _MOST_ELEMENTS = 2**40

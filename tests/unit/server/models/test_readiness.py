@@ -9,9 +9,9 @@ from onnx import TensorProto
 
 from served import bundles, models
 from shipway.bundle.evidence import Result, Verdict
-from shipway.server.loading import load_all
-from shipway.server.model import State
-from shipway.server.readiness import rows_per_request
+from shipway.server.models.loading import load_all
+from shipway.server.models.model import State
+from shipway.server.models.readiness import rows_per_request
 from shipway.server.service import Service
 from shipway.server.settings import ServerSettings
 from shipway.types import DType, Signature, TensorSpec

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from shipway.errors import NotJsonError, TensorMismatchError
-from shipway.server.http.v2_json import JsonInput, encode_data
+from shipway.server.http.v2.json_data import JsonInput, encode_data
 from shipway.types import DType, TensorSpec
 
 NUMBERS = [dtype for dtype in DType if dtype is not DType.BYTES]

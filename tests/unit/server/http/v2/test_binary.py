@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from shipway.errors import TensorMismatchError
-from shipway.server.http.v2_binary import decode_tensor, encode_tensor, shape_of_raw
+from shipway.server.http.v2.binary import decode_tensor, encode_tensor, shape_of_raw
 from shipway.types import DType, TensorSpec
 
 NUMBERS = [dtype for dtype in DType if dtype is not DType.BYTES]

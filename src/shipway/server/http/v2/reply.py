@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from shipway.server.batching import Rows
-from shipway.server.http.v2_binary import encode_tensor
-from shipway.server.http.v2_json import encode_data, encode_rows
+from shipway.server.http.v2.binary import encode_tensor
+from shipway.server.http.v2.json_data import encode_data, encode_rows
+from shipway.server.scheduling.batching import Rows
 from shipway.types import Array, Signature
 
 _encode = msgspec.json.Encoder().encode

@@ -1,0 +1,1 @@
+"""When and where requests run: the queue, the batches, the threads."""
