@@ -54,6 +54,10 @@ codes (`cli/exit_codes.py`, `server/http/statuses.py`), and tests walk this tree
         ├── UnsupportedRequestError     request.unsupported      a part of the protocol that is not offered
         ├── RequestTimeoutError         request.timeout          head or body did not arrive in its time
         ├── NotJsonError                request.not-json         NaN or infinity in an answer asked for as JSON
+        ├── UnauthorizedError           request.unauthorized     no key, or an unknown one
+        ├── ForbiddenError              request.forbidden        the key does not reach so far
+        ├── LoadRefusedError            request.load-refused     a version that did not come to be served
+        ├── DeadlineExceededError       request.deadline         no answer within the time that the client gave
         ├── OverloadedError             request.overloaded       the queue is full; come back later
         └── UnavailableError            request.unavailable      not ready, or draining
 """
@@ -389,6 +393,30 @@ class NotJsonError(RequestError):
     """The answer holds NaN or infinity, which JSON cannot; the binary tensor extension can."""
 
     code = "request.not-json"
+
+
+class UnauthorizedError(RequestError):
+    """The path needs a key, and the request has none that the server knows."""
+
+    code = "request.unauthorized"
+
+
+class ForbiddenError(RequestError):
+    """The key is known, and its scopes do not hold what the path needs."""
+
+    code = "request.forbidden"
+
+
+class LoadRefusedError(RequestError):
+    """A version that was asked to be loaded did not come to be served; what was served before still is."""
+
+    code = "request.load-refused"
+
+
+class DeadlineExceededError(RequestError):
+    """The time that the client gave for an answer went by first."""
+
+    code = "request.deadline"
 
 
 class OverloadedError(RequestError):

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import uvloop
 
+from shipway.server.http.bodies import Bodies
 from shipway.server.http.connections import Connections
 from shipway.server.http.protocol import HttpConnection
 from shipway.server.http.routes import Routes
+from shipway.server.http.v2.translator import V2Translator
 from shipway.server.listening import Listener, bind
 from shipway.server.models.loading import load_all
 from shipway.server.service import Service
@@ -56,7 +58,8 @@ class Server:
         self.settings = settings
         self.service = Service()
         self._connections = Connections(settings, asyncio.get_running_loop())
-        routes = Routes(self.service, settings)
+        bodies = Bodies(settings.max_body_bytes)
+        routes = Routes(self.service, [V2Translator(self.service, bodies)])
         self._listener = Listener(
             bind(settings.host, settings.port), lambda: HttpConnection(self._connections, routes.handle)
         )

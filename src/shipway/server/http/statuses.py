@@ -14,6 +14,10 @@ STATUSES: dict[type[ShipwayError], int] = {
     errors.NotJsonError: 406,
     errors.RequestTimeoutError: 408,
     errors.RequestTooLargeError: 413,
+    errors.UnauthorizedError: 401,
+    errors.ForbiddenError: 403,
+    errors.LoadRefusedError: 409,
+    errors.DeadlineExceededError: 504,
     errors.OverloadedError: 429,
     errors.UnsupportedRequestError: 501,
     errors.UnavailableError: 503,
@@ -30,15 +34,19 @@ STATUSES: dict[type[ShipwayError], int] = {
 PHRASES = {
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     406: "Not Acceptable",
     408: "Request Timeout",
+    409: "Conflict",
     413: "Content Too Large",
     429: "Too Many Requests",
     500: "Internal Server Error",
     501: "Not Implemented",
     503: "Service Unavailable",
+    504: "Gateway Timeout",
 }
 RETRY_AFTER_SECONDS = {429: 1, 503: 1}
 

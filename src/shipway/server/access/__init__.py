@@ -1,0 +1,1 @@
+"""Who may ask what: keys and their scopes, and the certificates of encrypted connections."""

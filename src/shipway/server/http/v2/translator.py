@@ -1,0 +1,144 @@
+"""The paths of the Open Inference Protocol V2: health, metadata, inference."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from shipway.errors import RouteNotFoundError, ShipwayError
+from shipway.server.access.scopes import Scope
+from shipway.server.http.bodies import Bodies
+from shipway.server.http.exchange import OCTETS, Exchange
+from shipway.server.http.routes import Endpoint
+from shipway.server.http.v2.documents import index_document, model_document, server_document
+from shipway.server.http.v2.reply import ReplyWriter
+from shipway.server.http.v2.request import InferCall, RequestReader
+from shipway.server.models.model import ServedModel
+from shipway.server.scheduling.batching import Outcome
+from shipway.server.service import Readiness, Service
+
+log = logging.getLogger("shipway.server")
+Document = tuple[int, object]
+"""A status and what becomes the body."""
+
+
+class V2Translator:
+    """Answers `/v2/…`, and `/` with where to go."""
+
+    def __init__(self, service: Service, bodies: Bodies) -> None:
+        self._service = service
+        self._bodies = bodies
+        self._inferring: dict[ServedModel, InferRoute] = {}
+        """One for each model, however many targets lead to it: making its decoders takes a millisecond."""
+        self._generation = -1
+
+    def find(self, path: list[str]) -> Endpoint | None:
+        """See `Translator.find`."""
+        service = self._service
+        match path:
+            case []:
+                return _document(lambda: (200, index_document(service)), Scope.OPEN)
+            case ["v2"]:
+                return _document(lambda: (200, server_document()), Scope.OPEN)
+            case ["v2", "health", "live"]:
+                return _document(lambda: (200, {"live": True}), Scope.OPEN)
+            case ["v2", "health", "ready"]:
+                return _document(lambda: _readiness({}, service.readiness()), Scope.OPEN)
+            case ["v2", "models", *_, "infer"]:
+                model = service.find(*model_of(path, suffix=1))
+                return Endpoint(self._infer_route(model).handle, methods=(b"POST",))
+            case ["v2", "models", *_, "ready"]:
+                return _document(lambda: self._model_ready(path), Scope.OPEN)
+            case ["v2", "models", _] | ["v2", "models", _, "versions", _]:
+                return _document(lambda: self._metadata(path))
+        return None
+
+    def _infer_route(self, model: ServedModel) -> InferRoute:
+        if self._generation != self._service.generation:
+            self._inferring.clear()
+            self._generation = self._service.generation
+        if model not in self._inferring:
+            self._inferring[model] = InferRoute(self._service, model, self._bodies)
+        return self._inferring[model]
+
+    def _metadata(self, path: list[str]) -> Document:
+        model = self._service.find(*model_of(path, suffix=0))
+        return 200, model_document(model, self._service.versions(model.card.name))
+
+    def _model_ready(self, path: list[str]) -> Document:
+        model = self._service.find(*model_of(path, suffix=1))
+        return _readiness({"name": model.card.name}, self._service.model_readiness(model))
+
+
+class InferRoute:
+    """A model with what reads its requests and writes its replies."""
+
+    def __init__(self, service: Service, model: ServedModel, bodies: Bodies) -> None:
+        card = model.card
+        self._service = service
+        self._model = model
+        self._bodies = bodies
+        self._reader = RequestReader(card.signature)
+        self._writer = ReplyWriter(card.name, card.version, card.signature)
+
+    def handle(self, exchange: Exchange) -> None:
+        """Reads the request and gives it to the model; the reply follows."""
+        if exchange.head.content_encoding is None:
+            self._ask(exchange, exchange.body)
+        else:
+            self._bodies.read(exchange, self._ask)
+
+    def _ask(self, exchange: Exchange, body: bytes) -> None:
+        call = self._reader.read(body, exchange.head.json_length)
+        done = partial(_reply, exchange, self._writer, call)
+        exchange.job = self._service.infer(self._model, call.inputs, done)
+
+
+def _reply(exchange: Exchange, writer: ReplyWriter, call: InferCall, outcome: Outcome) -> None:
+    """Answers with what a run gave."""
+    try:
+        if isinstance(outcome, ShipwayError):
+            exchange.fail(outcome)
+            return
+        body, json_bytes = writer.write(call.id, outcome, call.outputs)
+    except ShipwayError as error:
+        exchange.fail(error)
+    except Exception:  # the request boundary: neighbors in the batch must still get their answers
+        log.exception("the answer to %r could not be written", exchange.head.target)
+        exchange.fail(ShipwayError("The server failed on this answer; its log has the reason."))
+    else:
+        if json_bytes is None:
+            exchange.answer(200, body)
+        else:
+            header = b"Inference-Header-Content-Length: %d\r\n" % json_bytes
+            exchange.answer(200, body, kind=OCTETS, headers=header)
+
+
+def _document(find: Callable[[], Document], scope: Scope = Scope.INFER) -> Endpoint:
+    """Answers GET with a document that is made anew for each request."""
+
+    def handle(exchange: Exchange) -> None:
+        status, document = find()
+        retry = b"Retry-After: 1\r\n" if status == 503 else b""
+        exchange.answer(status, msgspec.json.encode(document), headers=retry)
+
+    return Endpoint(handle, scope=scope)
+
+
+def model_of(path: list[str], *, suffix: int) -> tuple[str, str | None]:
+    """Model and version of `v2/models/{m}[/versions/{v}]` followed by `suffix` segments."""
+    middle = path[2 : len(path) - suffix]
+    if len(middle) == 1:
+        return middle[0], None
+    if len(middle) == 3 and middle[1] == "versions":
+        return middle[0], middle[2]
+    raise RouteNotFoundError(f"No /{'/'.join(path)} on this server.", hint="GET / shows its paths.")
+
+
+def _readiness(document: dict[str, object], readiness: Readiness) -> Document:
+    if readiness.is_ready:
+        return 200, {**document, "ready": True}
+    return 503, {**document, "ready": False, "reason": readiness.reason}
