@@ -1,91 +1,21 @@
-"""A server's life: listen, load, prove, answer, drain."""
+"""A server's life: listen, load, prove, answer, drain. Light, so that a supervisor stays so: see `serving.py`."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import uvloop
-
-from shipway.server.http.bodies import Bodies
-from shipway.server.http.connections import Connections
-from shipway.server.http.protocol import HttpConnection
-from shipway.server.http.routes import Routes
-from shipway.server.http.v2.translator import V2Translator
-from shipway.server.listening import Listener, bind
-from shipway.server.models.loading import load_all
-from shipway.server.service import Service
+from shipway.server.report import ModelStatus, StartReport
 from shipway.server.settings import ServerSettings
 
+__all__ = ["ModelStatus", "StartReport", "run_server"]
+
 log = logging.getLogger("shipway.server")
-
-
-@dataclass(frozen=True)
-class ModelStatus:
-    """One version after loading."""
-
-    name: str
-    version: str
-    is_ready: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class StartReport:
-    """What stands once everything was loaded and proven, or refused."""
-
-    url: str
-    models: tuple[ModelStatus, ...]
-
-    @property
-    def is_ready(self) -> bool:
-        """True when every version passed its proof."""
-        return all(model.is_ready for model in self.models)
-
-
-class Server:
-    """A service behind an HTTP listener, on the running loop."""
-
-    def __init__(self, settings: ServerSettings) -> None:
-        """Binds the socket. Raises `PortInUseError`, `PermissionDeniedError`, `UsageError`."""
-        self.settings = settings
-        self.service = Service()
-        self._connections = Connections(settings, asyncio.get_running_loop())
-        bodies = Bodies(settings.max_body_bytes)
-        routes = Routes(self.service, [V2Translator(self.service, bodies)])
-        self._listener = Listener(
-            bind(settings.host, settings.port), lambda: HttpConnection(self._connections, routes.handle)
-        )
-        self.url = self._listener.url
-
-    async def start(self, bundles: Sequence[Path]) -> StartReport:
-        """Listens at once, then loads and proves the bundles. Raises as `load_all` does."""
-        self.service.begin_loading(len(bundles))
-        await self._listener.start()
-        await load_all(bundles, self.service, self.settings)
-        return StartReport(
-            url=self.url,
-            models=tuple(
-                ModelStatus(model.card.name, model.card.version, model.is_ready, model.reason)
-                for model in self.service
-            ),
-        )
-
-    async def drain(self) -> bool:
-        """Not ready, no new connection, every accepted request answered; True when all were, in time."""
-        self.service.is_draining = True
-        await self._listener.stop()
-        if not await self._connections.drain():
-            return False  # a run that takes this long must not hold the process any longer
-        await self.service.close()
-        return True
 
 
 def run_server(
@@ -113,6 +43,8 @@ def run_server(
         if on_ready is not None and report.is_ready:
             on_ready(report.url)
 
+    import uvloop  # here: a supervisor has no loop of this kind
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(bundles, settings, settled, until_eof=until_eof))
 
@@ -124,6 +56,8 @@ async def _serve(
     *,
     until_eof: bool,
 ) -> bool:
+    from shipway.server.serving import Server, spare_the_collector  # here: all of the service's imports
+
     stop = asyncio.Event()
     _stop_on_signals(stop)
     if until_eof:
@@ -140,7 +74,7 @@ async def _serve(
     except BaseException:
         await server.drain()
         raise
-    _spare_the_collector()
+    spare_the_collector()
     await stopping
     return await server.drain()
 
@@ -158,12 +92,6 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-
-
-def _spare_the_collector() -> None:
-    """What was loaded stays, so full collections need not look at it: 25 ms of standstill each, else 6 µs."""
-    if threading.current_thread() is threading.main_thread():  # as above: an embedding program decides itself
-        gc.freeze()
 
 
 def _stop_at_end_of_input(stop: asyncio.Event) -> None:

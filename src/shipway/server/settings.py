@@ -39,6 +39,22 @@ class ServerSettings:
     """Requests are joined up to this many rows; a single larger request runs whole."""
     max_queue_rows: int = 4096
     """Rows that may wait per model; an idle model takes one request of any size."""
+    max_queue_bytes: int = 256 * 2**20
+    """And the bytes of their inputs."""
+    request_seconds: float = 0.0
+    """No request is worked on for longer than this, whatever its own deadline; 0: no limit."""
+    cache_bytes: int = 0
+    """Answers are kept by content, up to so many bytes; 0: none are."""
+    threads: int = 0
+    """Of one run; 0: the processors that this process may use, or one for runs that are too short for more."""
+    tuning_seconds: float = 0.15
+    """So long each model is measured at load, to find the batch size up to which joining requests pays."""
+    version_policy: str = "latest"
+    """Of the models in repository folders, unless `models.toml` has another: latest or all."""
+    repository_poll_seconds: float = 0.0
+    """Repository folders are looked at anew after so long; 0: only when a load is asked for."""
+    max_model_bytes: int = 0
+    """Memory for models; the least recently used make room, and are loaded again when asked for. 0: no limit."""
     inline_seconds: float = 0.001
     """A run measured to take longer than this goes to a thread, so that it does not block the event loop."""
     compress_min_bytes: int = 1024
@@ -47,6 +63,14 @@ class ServerSettings:
     """What was accepted is answered within this time after SIGTERM."""
     drain_idle_seconds: float = 0.5
     """After SIGTERM, a connection on which nothing is under way is closed after this time."""
+    drain_wait_seconds: float = 0.0
+    """After SIGTERM, unready and still accepting for this time, so that load balancers notice before."""
+    workers: int = 1
+    """Worker processes behind the port; 0 or `auto`: as many as the processors that may be used."""
+    threads: int = 0
+    """Threads of one run at most; 0: the processors that may be used, shared among the workers."""
+    worker_hang_seconds: float = 30.0
+    """A worker whose event loop stands still for this time is ended and replaced."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -60,6 +84,8 @@ class ServerSettings:
 
 
 def _parse(name: str, text: str, kind: type) -> object:
+    if name == f"{PREFIX}WORKERS" and text.strip().lower() == "auto":
+        return 0
     try:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
