@@ -45,8 +45,6 @@ class ServerSettings:
     """No request is worked on for longer than this, whatever its own deadline; 0: no limit."""
     cache_bytes: int = 0
     """Answers are kept by content, up to so many bytes; 0: none are."""
-    threads: int = 0
-    """Of one run; 0: the processors that this process may use, or one for runs that are too short for more."""
     tuning_seconds: float = 0.15
     """So long each model is measured at load, to find the batch size up to which joining requests pays."""
     version_policy: str = "latest"
@@ -67,8 +65,6 @@ class ServerSettings:
     """After SIGTERM, unready and still accepting for this time, so that load balancers notice before."""
     workers: int = 1
     """Worker processes behind the port; 0 or `auto`: as many as the processors that may be used."""
-    threads: int = 0
-    """Threads of one run at most; 0: the processors that may be used, shared among the workers."""
     worker_hang_seconds: float = 30.0
     """A worker whose event loop stands still for this time is ended and replaced."""
 
