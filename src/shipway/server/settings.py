@@ -65,6 +65,8 @@ class ServerSettings:
     """After SIGTERM, unready and still accepting for this time, so that load balancers notice before."""
     workers: int = 1
     """Worker processes behind the port; 0 or `auto`: as many as the processors that may be used."""
+    threads: int = 0
+    """Of one run at most; 0: the processors that may be used, shared among the workers."""
     worker_hang_seconds: float = 30.0
     """A worker whose event loop stands still for this time is ended and replaced."""
 
