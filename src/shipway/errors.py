@@ -339,6 +339,8 @@ class RequestError(ShipwayError):
     """A request to Shipway's server that is refused."""
 
     code = "request"
+    retry_seconds: int | None = None
+    """After how long the same request may be taken; None where that is not known, or never."""
 
 
 class MalformedRequestError(RequestError):

@@ -97,6 +97,17 @@ def open_bundle(path: Path) -> Bundle:
     Raises `BundleNotFoundError`, `BundleFormatError`, `BundleVersionError`, `BundlePathError`,
     `BundleDigestError`.
     """
+    with os_errors_as_ours("read the bundle", path):
+        manifest, bundle_id = peek_bundle(path)
+        _verify_files(path, manifest)
+    return Bundle(path=path, manifest=manifest, id=bundle_id)
+
+
+def peek_bundle(path: Path) -> tuple[Manifest, str]:
+    """What a bundle says of itself, and its id; of its files nothing is looked at.
+
+    Raises `BundleNotFoundError`, `BundleFormatError`, `BundleVersionError`, `BundlePathError`.
+    """
     if not is_bundle(path):
         what = "is not a folder with a bundle.json" if path.exists() else "does not exist"
         raise BundleNotFoundError(
@@ -108,9 +119,7 @@ def open_bundle(path: Path) -> Bundle:
                 f"{path / MANIFEST} is larger than {_LARGEST_MANIFEST} bytes.", hint=_GET_AGAIN
             )
         data = (path / MANIFEST).read_bytes()
-        manifest = _parse_manifest(data, path)
-        _verify_files(path, manifest)
-    return Bundle(path=path, manifest=manifest, id=canonical.sha256_hex(data))
+    return _parse_manifest(data, path), canonical.sha256_hex(data)
 
 
 def _parse_manifest(data: bytes, path: Path) -> Manifest:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from shipway import registry
 from shipway.bundle.manifest import Variant
 from shipway.bundle.store import Bundle
@@ -9,8 +12,10 @@ from shipway.errors import SessionLoadError
 from shipway.runtimes.base import Runtime, Session
 
 
-def open_variant(bundle: Bundle) -> tuple[Variant, Session]:
+def open_variant(bundle: Bundle, defaults: Mapping[str, Any] | None = None) -> tuple[Variant, Session]:
     """The first variant that a runtime of this installation runs, loaded.
+
+    `defaults` are runtime options that hold where the bundle itself has no others.
 
     Raises `SessionLoadError` where there is none or the runtime refuses the file, and
     `MissingDependencyError` where the runtime's library is missing.
@@ -27,7 +32,7 @@ def open_variant(bundle: Bundle) -> tuple[Variant, Session]:
                 f"{', '.join(runtime.formats)}.",
                 hint="Export the model again.",
             )
-        options = variant.runtime.get("options") or {}
+        options = {**(defaults or {}), **(variant.runtime.get("options") or {})}
         return variant, runtime.open(bundle.model_path(variant), options)
     held = ", ".join(variant.id for variant in bundle.manifest.variants)
     raise SessionLoadError(

@@ -13,8 +13,11 @@ from shipway.errors import PermissionDeniedError, PortInUseError, UsageError
 BACKLOG = 1024
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A bound and listening TCP socket. Raises `PortInUseError`, `PermissionDeniedError`, `UsageError`."""
+def bind(host: str, port: int, *, shares_port: bool = False) -> socket.socket:
+    """A bound and listening TCP socket; `shares_port` with others of this user that were bound so.
+
+    Raises `PortInUseError`, `PermissionDeniedError`, `UsageError`.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -28,6 +31,8 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         # Without it a restarted server finds its port taken for a minute by connections that have ended.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shares_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
     except (OSError, OverflowError) as error:
@@ -35,6 +40,18 @@ def bind(host: str, port: int) -> socket.socket:
         raise _explain(error, host, port) from error
     listener.setblocking(False)
     return listener
+
+
+def bind_several(host: str, port: int, count: int) -> list[socket.socket]:
+    """So many listening sockets of one port, among which the kernel shares out the connections.
+
+    Raises as `bind` does: also where another server listens there already, which sharing alone would let pass.
+    """
+    if port:
+        bind(host, port).close()
+    listeners = [bind(host, port, shares_port=True)]
+    found = listeners[0].getsockname()[1]
+    return listeners + [bind(host, found, shares_port=True) for _ in range(count - 1)]
 
 
 def _explain(
@@ -77,14 +94,20 @@ class Listener:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._make, sock=self._socket, backlog=BACKLOG)
 
+    async def take(self, connection: socket.socket) -> None:
+        """Serves a connection that another process has accepted."""
+        connection.setblocking(False)
+        await asyncio.get_running_loop().connect_accepted_socket(self._make, connection)
+
     async def stop(self) -> None:
         """Accepts no more, but for those whose connection the kernel has made already.
 
         Closing a socket resets what waits in its backlog; those clients have sent their requests. So they are
         taken first, through a second descriptor that stays open while the loop lets go of its own.
         """
-        assert self._server is not None
-        loop = asyncio.get_running_loop()
+        if self._server is None:  # it never accepted
+            self._socket.close()
+            return
         with socket.socket(fileno=os.dup(self._socket.fileno())) as waiting:
             self._server.close()
             accepted: list[socket.socket] = []
@@ -94,5 +117,4 @@ class Listener:
                 except OSError:  # nobody waits any more, or no descriptor is left
                     break
         for connection in accepted:
-            connection.setblocking(False)
-            await loop.connect_accepted_socket(self._make, connection)
+            await self.take(connection)

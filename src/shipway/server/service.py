@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from shipway.errors import ModelNotFoundError, UnavailableError
 from shipway.server.models.model import ServedModel
-from shipway.server.scheduling.batching import Job, Outcome
+from shipway.server.models.repository import version_order
+from shipway.server.scheduling.cache import AnswerCache
+from shipway.server.scheduling.jobs import USUAL_PRIORITY, Job, Outcome
 from shipway.types import Array
 
 
@@ -19,29 +23,61 @@ class Readiness:
     reason: str = ""
 
 
+class Waking(Exception):  # noqa: N818 - not a failure: ask again when it is done
+    """The model was put to sleep under a memory limit, and is being loaded again for this request."""
+
+    def __init__(self, done: asyncio.Future[None]) -> None:
+        super().__init__()
+        self.done = done
+
+
 class Service:
     """What this process serves. Belongs to one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: AnswerCache | None = None) -> None:
         self._models: dict[str, dict[str, ServedModel]] = {}
         self._loading = 0
+        self._cache = cache
         self.is_draining = False
+        self.labels: Mapping[str, Mapping[str, str]] = {}
+        """By model, what its versions are called: label → version."""
+        self.wake: Callable[[str, str | None], asyncio.Future[None] | None] = lambda _name, _version: None
+        """Begins to load a version that sleeps; None for one that does not."""
         self.generation = 0
         """Changes with what `find` answers, so that callers may keep an answer as long as this is equal."""
 
     def begin_loading(self, count: int) -> None:
-        """So many bundles are on their way: an unknown model may be one of them."""
+        """So many models are on their way: an unknown one may be one of them."""
         self._loading += count
 
-    def add(self, model: ServedModel) -> None:
-        """One of them has arrived. Its name and version must be new (the caller checks)."""
-        self._models.setdefault(model.card.name, {})[model.card.version] = model
-        self._loading -= 1
+    def end_loading(self, count: int) -> None:
+        """So many of them have arrived, or will not."""
+        self._loading -= count
+
+    def put(self, model: ServedModel) -> ServedModel | None:
+        """Serves a version; gives what had its name and version before."""
+        versions = self._models.setdefault(model.card.name, {})
+        old = versions.get(model.card.version)
+        versions[model.card.version] = model
+        self._change()
+        return old
+
+    def remove(self, name: str, version: str) -> ServedModel | None:
+        """Serves a version no longer; gives it, or None where it was not there."""
+        model = self._models.get(name, {}).pop(version, None)
+        if not self._models.get(name, True):
+            del self._models[name]
+        self._change()
+        return model
+
+    def _change(self) -> None:
         self.generation += 1
+        if self._cache is not None:
+            self._cache.clear()
 
     def __iter__(self) -> Iterator[ServedModel]:
         """Every version, in the order of loading."""
-        return (model for versions in self._models.values() for model in versions.values())
+        return (model for versions in list(self._models.values()) for model in list(versions.values()))
 
     def names(self) -> list[str]:
         """The models' names, in the order of loading."""
@@ -49,40 +85,58 @@ class Service:
 
     def versions(self, name: str) -> list[str]:
         """The versions of a model, oldest first; empty for an unknown one."""
-        return sorted(self._models.get(name, {}), key=_version_order)
+        return sorted(self._models.get(name, {}), key=version_order)
 
-    def find(self, name: str, version: str | None = None) -> ServedModel:
-        """That version; without one the newest that is ready, or else the newest.
+    def has_ready(self, name: str) -> bool:
+        """Whether a version of that model takes requests."""
+        return any(model.is_ready for model in self._models.get(name, {}).values())
 
-        Raises `ModelNotFoundError`, or `UnavailableError` while bundles are still being loaded.
+    def find(self, name: str, version: str | None = None, *, label: str | None = None) -> ServedModel:
+        """That version; without one, and without a label, the newest that is ready, or else the newest.
+
+        Raises `ModelNotFoundError`, `UnavailableError` while bundles are still being loaded, or `Waking`.
         """
+        if label is not None:
+            version = self._version_of(name, label)
         versions = self._models.get(name)
         if versions is not None and version is None:
             ordered = [versions[known] for known in reversed(self.versions(name))]
             return next((model for model in ordered if model.is_ready), ordered[0])
         if versions is not None and version in versions:
             return versions[version]
+        waking = self.wake(name, version)
+        if waking is not None:
+            raise Waking(waking)
+        raise self._explain_unknown(name, version)
+
+    def _explain_unknown(self, name: str, version: str | None) -> ModelNotFoundError | UnavailableError:
         if self._loading:
-            raise UnavailableError(
-                f"No model {name!r} yet: {self._loading} of the bundles are still being loaded.",
+            return UnavailableError(
+                f"No model {name!r} yet: {self._loading} of the models are still being loaded.",
                 hint="Ask again after the time in Retry-After.",
             )
-        if versions is not None:
-            raise ModelNotFoundError(
+        if name in self._models:
+            return ModelNotFoundError(
                 f"{name!r} has no version {version!r}; it has {', '.join(self.versions(name))}.",
                 hint="Leave the version out to get the newest one.",
             )
-        raise ModelNotFoundError(
-            f"No model {name!r} here; known: {', '.join(self._models) or 'none'}.",
-            hint="GET / lists the models of this server.",
-        )
+        return ModelNotFoundError(f"No model {name!r} here; known: {', '.join(self._models) or 'none'}.")
+
+    def _version_of(self, name: str, label: str) -> str:
+        labels = self.labels.get(name, {})
+        if label not in labels:
+            raise ModelNotFoundError(
+                f"{name!r} has no label {label!r}; it has {', '.join(labels) or 'none'}.",
+                hint="Labels stand in the repository's models.toml.",
+            )
+        return labels[label]
 
     def readiness(self) -> Readiness:
         """Of the whole server: every version has passed its proof, and it is not draining."""
         if self.is_draining:
             return Readiness(False, "the server is draining: it answers what it accepted, then it ends")
         if self._loading:
-            return Readiness(False, f"{self._loading} of the bundles are still being loaded")
+            return Readiness(False, f"{self._loading} of the models are still being loaded")
         reasons = [self._why_not(model) for model in self if not model.is_ready]
         if not self._models:
             reasons = ["no model is loaded"]
@@ -94,17 +148,36 @@ class Service:
             return Readiness(False, "the server is draining")
         return Readiness(model.is_ready, model.reason)
 
-    def infer(self, model: ServedModel, inputs: dict[str, Array], done: Callable[[Outcome], None]) -> Job:
+    def infer(
+        self,
+        model: ServedModel,
+        inputs: dict[str, Array],
+        done: Callable[[Outcome], None],
+        *,
+        asked_at: float = 0.0,
+        timeout_seconds: float = inf,
+        priority: int = USUAL_PRIORITY,
+    ) -> Job | None:
         """Checks and queues one request; `done` gets its outcome on the loop, after this returns.
 
-        While the server drains, requests on connections that it accepted are still answered.
-        Raises `UnavailableError`, `TensorMismatchError`, `OverloadedError`.
+        None where no run is needed, because the answer was kept. While the server drains, requests on
+        connections that it accepted are still answered. Raises `UnavailableError`, `TensorMismatchError`,
+        `OverloadedError`.
         """
         if not model.is_ready:
             raise UnavailableError(
                 f"{self._why_not(model)}.", hint="GET /v2/health/ready says when it turns ready."
             )
-        return model.submit(inputs, done)
+        if self._cache is not None:
+            kept, done = self._cache.look_up(model, inputs, done)
+            if kept is not None:
+                model.metrics.count_cache_hit()
+                asyncio.get_running_loop().call_soon(done, kept)
+                return None
+            model.metrics.count_cache_miss()
+        return model.submit(
+            inputs, done, asked_at=asked_at, timeout_seconds=timeout_seconds, priority=priority
+        )
 
     async def close(self) -> None:
         """Waits for every model's runs, then gives the sessions back."""
@@ -114,11 +187,3 @@ class Service:
     @staticmethod
     def _why_not(model: ServedModel) -> str:
         return f"{model.card.name} version {model.card.version} is not ready: {model.reason}"
-
-
-def _version_order(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Whole numbers in a version by their value, so that 10 follows 9."""
-    return tuple(
-        (0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part)
-        for part in version.split(".")
-    )

@@ -17,8 +17,9 @@ from shipway.server.http.protocol import HttpConnection
 from shipway.server.http.routes import Routes
 from shipway.server.http.v2.translator import V2Translator
 from shipway.server.listening import Listener, bind
-from shipway.server.models.loading import load_all
+from shipway.server.models.library import Library
 from shipway.server.report import ModelStatus, StartReport
+from shipway.server.scheduling.cache import AnswerCache
 from shipway.server.service import Service
 from shipway.server.settings import ServerSettings
 
@@ -42,8 +43,9 @@ class Server:
     ) -> None:
         """Binds a socket where it gets none. Raises `PortInUseError`, `PermissionDeniedError`, `UsageError`."""
         self.settings = settings
-        self.service = Service()
-        self.operations: Operations = {}
+        self.service = Service(AnswerCache(settings.cache_bytes) if settings.cache_bytes else None)
+        self.library = Library(self.service, settings)
+        self.operations: Operations = self.library.operations()
         self.fleet = make_fleet(self.operations)
         self._connections = Connections(settings, asyncio.get_running_loop())
         bodies = Bodies(settings.max_body_bytes)
@@ -55,14 +57,15 @@ class Server:
         self.url = self.listener.url
 
     async def start(self, bundles: Sequence[Path]) -> StartReport:
-        """Listens at once, then loads and proves the bundles. Raises as `load_all` does."""
-        self.service.begin_loading(len(bundles))
+        """Listens at once, then loads and proves what is given. Raises as `Library.start` does."""
+        self.service.begin_loading(1)  # so that it is not ready before it knows what there is
         await self.listener.start()
         return await self.load(bundles)
 
     async def load(self, bundles: Sequence[Path]) -> StartReport:
-        """Loads and proves bundles that `service.begin_loading` has announced. Raises as `load_all` does."""
-        await load_all(bundles, self.service, self.settings)
+        """Loads and proves what `service.begin_loading` has announced. Raises as `Library.start` does."""
+        await self.library.start(bundles)
+        self.service.end_loading(1)
         return StartReport(
             url=self.url,
             models=tuple(
@@ -79,6 +82,7 @@ class Server:
         await self.listener.stop()
         if not await self._connections.drain():
             return False  # a run that takes this long must not hold the process any longer
+        await self.library.close()
         await self.service.close()
         return True
 

@@ -8,7 +8,8 @@ import pytest
 from served import models
 from shipway.errors import ModelNotFoundError, UnavailableError
 from shipway.runtimes.onnx_runtime import OnnxRuntime
-from shipway.server.models.model import ModelCard, ServedModel
+from shipway.server.models.card import ModelCard
+from shipway.server.models.model import ServedModel
 from shipway.server.service import Service
 from shipway.server.settings import ServerSettings
 
@@ -29,8 +30,7 @@ def add(service, session, version="1", *, name="m", is_ready=True):
         model.accept()
     else:
         model.refuse("it answered otherwise")
-    service.begin_loading(1)
-    service.add(model)
+    service.put(model)
     return model
 
 
@@ -65,7 +65,7 @@ def test_unknown_names_and_versions_say_what_is_known(session):
 def test_while_bundles_load_nothing_is_unknown_yet():
     service = Service()
     service.begin_loading(2)
-    with pytest.raises(UnavailableError, match="2 of the bundles"):
+    with pytest.raises(UnavailableError, match="2 of the models"):
         service.find("m")
     assert "still being loaded" in service.readiness().reason
 

@@ -12,7 +12,7 @@ from shipway.errors import ShipwayError
 from shipway.server.http.connections import Connections
 from shipway.server.http.heads import Head
 from shipway.server.http.statuses import PHRASES, RETRY_AFTER_SECONDS, status_of
-from shipway.server.scheduling.batching import Job
+from shipway.server.scheduling.jobs import Job
 
 JSON: Final = b"application/json"
 OCTETS: Final = b"application/octet-stream"
@@ -85,8 +85,9 @@ class Exchange:
     def fail(self, error: ShipwayError, *, headers: bytes = b"") -> None:
         """Sends `{"error": …}` with the status that the error has."""
         status = status_of(error)
-        if status in RETRY_AFTER_SECONDS:
-            headers += b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS[status]
+        retry_seconds = getattr(error, "retry_seconds", None) or RETRY_AFTER_SECONDS.get(status)
+        if retry_seconds:
+            headers += b"Retry-After: %d\r\n" % retry_seconds
         text = f"{error.message} {error.hint}".rstrip()
         self.answer(status, msgspec.json.encode({"error": text, "code": error.code}), headers=headers)
 

@@ -29,6 +29,7 @@ class Head:
         "json_length",
         "method",
         "target",
+        "timeout",
     )
 
     def __init__(
@@ -53,6 +54,7 @@ class Head:
         self.accepts_coding = b"accept-encoding" in headers
         self.content_encoding = headers.get(b"content-encoding")
         self.json_length = headers.get(b"inference-header-content-length")
+        self.timeout = headers.get(b"x-request-timeout-ms")
 
 
 class KnownHeads:

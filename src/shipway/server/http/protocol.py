@@ -103,7 +103,7 @@ class HttpConnection(asyncio.Protocol):
         self.connections.leave(self)
         for exchange in self.exchanges:
             if exchange.job is not None:
-                exchange.job.is_dropped = True
+                exchange.job.is_over = True
         self.exchanges.clear()
         del self._parser  # it holds this object, which holds it: without this only the collector frees both
 

@@ -11,7 +11,7 @@ from shipway.errors import MalformedRequestError, MethodNotAllowedError, RouteNo
 from shipway.server.access.scopes import Scope
 from shipway.server.http.boundary import guard
 from shipway.server.http.exchange import Exchange
-from shipway.server.service import Service
+from shipway.server.service import Service, Waking
 
 _KNOWN_TARGETS = 1024
 
@@ -55,7 +55,11 @@ class Routes:
         head = exchange.head
         endpoint = self._known.get(head.target) if self._generation == self._service.generation else None
         if endpoint is None:
-            endpoint = self._find(head.target)
+            try:
+                endpoint = self._find(head.target)
+            except Waking as waking:
+                waking.done.add_done_callback(lambda _: self.handle(exchange))
+                return
         if head.method in endpoint.methods:
             endpoint.handle(exchange)
         else:

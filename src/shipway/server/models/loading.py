@@ -1,65 +1,123 @@
-"""From a bundle's folder to a served version: verified, opened in its runtime, proven.
+"""From a bundle's folder to a version that may be served: verified, opened in its runtime, proven, tuned.
 
-Reading and hashing happen in a thread, so that the server says "alive, not ready yet" meanwhile.
+Reading, hashing and measuring happen in a thread, so that the server goes on answering meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from shipway.bundle.evidence import Verdict
 from shipway.bundle.golden import Golden
 from shipway.bundle.store import Bundle, open_bundle
-from shipway.errors import BundleFormatError, UsageError
+from shipway.errors import BundleFormatError, SessionError
 from shipway.runtimes.base import Session
+from shipway.runtimes.cpu_quota import usable_processors
 from shipway.runtimes.opening import open_variant
-from shipway.server.models.model import ModelCard, ServedModel
-from shipway.server.models.readiness import prove
-from shipway.server.service import Service
+from shipway.server.models.card import ModelCard
+from shipway.server.models.model import ServedModel
+from shipway.server.models.readiness import find_problem
+from shipway.server.models.tuning import find_ceiling, is_short
 from shipway.server.settings import ServerSettings
 
+log = logging.getLogger("shipway.server")
+_ONE_THREAD_BYTES = 2 * 2**20
+"""Models with less weights are first tried with one thread, others with all: opening twice is then rare."""
 
-async def load_all(paths: Sequence[Path], service: Service, settings: ServerSettings) -> None:
-    """Loads the bundles one after the other into the service and proves each.
 
-    A version that fails its proof stays in the service, unready, with the reason. Raises `BundleError`,
-    `MissingDependencyError` or `SessionLoadError` for a bundle that cannot be loaded at all, and `UsageError`
-    for a name and version that two bundles share. `service.begin_loading` was called before.
+@dataclass(frozen=True)
+class Opened:
+    """A bundle whose files are in order, its model in its runtime."""
+
+    card: ModelCard
+    session: Session
+    golden: Golden | None
+    threads: int
+    """That a run of the session uses."""
+
+
+async def load(path: Path, settings: ServerSettings) -> ServedModel:
+    """A version, ready or refused with its reason; a refused one holds no memory.
+
+    Raises `BundleError`, `MissingDependencyError` or `SessionLoadError` where it cannot be loaded at all.
     """
     loop = asyncio.get_running_loop()
-    for path in paths:
-        card, session, golden = await loop.run_in_executor(None, _open, path)
-        if any((model.card.name, model.card.version) == (card.name, card.version) for model in service):
-            session.close()
-            raise UsageError(
-                f"Two bundles hold {card.name!r} version {card.version!r}; the second is {path}.",
-                hint="Serve one of them, or give them different versions.",
-            )
-        model = ServedModel(card, session, golden, settings=settings, loop=loop)
-        await prove(model)
-        service.add(model)
+    opened = await loop.run_in_executor(None, open_for_serving, path, settings)
+    model = ServedModel(opened.card, opened.session, opened.golden, settings=settings, loop=loop)
+    run_seconds: dict[int, float] = {}
+    problem = await find_problem(model, run_seconds)
+    if problem:
+        model.refuse(problem)
+        await model.close()
+        return model
+    if model.can_batch and opened.golden is not None:
+        ceiling = await loop.run_in_executor(None, _tune, opened, settings, run_seconds)
+        model.limit_batches(ceiling)
+    log.info(
+        "%s version %s is proven: batches of up to %d rows, %d threads a run",
+        opened.card.name, opened.card.version, model.max_batch_rows, opened.threads,
+    )  # fmt: skip
+    model.metrics.reset()
+    model.accept()
+    return model
 
 
-def _open(path: Path) -> tuple[ModelCard, Session, Golden | None]:
+def _tune(opened: Opened, settings: ServerSettings, run_seconds: dict[int, float]) -> int:
+    assert opened.golden is not None
+    return find_ceiling(
+        opened.session,
+        opened.golden,
+        settings.max_batch_rows,
+        run_seconds=run_seconds,
+        budget_seconds=settings.tuning_seconds,
+    )
+
+
+def open_for_serving(path: Path, settings: ServerSettings) -> Opened:
+    """Verifies the bundle and opens it with as many threads as its runs are worth. Blocks; safe in a thread."""
     bundle = open_bundle(path)
-    variant, session = open_variant(bundle)
+    golden = bundle.golden()
+    most = settings.threads or usable_processors()
+    variant = bundle.manifest.variants[0]
+    is_small = sum(entry.size for entry in variant.files) < _ONE_THREAD_BYTES
+    first, other = (1, most) if is_small else (most, 1)
+    opened = _open(bundle, golden, first)
+    if first == other or golden is None:
+        return opened
+    try:
+        wants_one = is_short(opened.session, golden, bundle.manifest.signature)
+    except SessionError:
+        return opened  # the proof will say what is wrong
+    if wants_one == (first == 1):
+        return opened
+    opened.session.close()
+    return _open(bundle, golden, other)
+
+
+def _open(bundle: Bundle, golden: Golden | None, threads: int) -> Opened:
+    variant, session = open_variant(bundle, {"intra_op_threads": threads})
+    manifest = bundle.manifest
     card = ModelCard(
-        name=bundle.manifest.name,
-        version=bundle.manifest.version,
-        signature=bundle.manifest.signature,
+        name=manifest.name,
+        version=manifest.version,
+        signature=manifest.signature,
         bundle_id=bundle.id,
         variant=variant.id,
         format=variant.format,
         precision=variant.precision,
         runtime=str(variant.runtime["name"]),
-        task=bundle.manifest.task,
-        labels=bundle.manifest.labels,
+        task=manifest.task,
+        labels=manifest.labels,
         verdicts=_verdicts(bundle, variant.id),
-        accepted=tuple(map(str, bundle.manifest.provenance.get("accepted") or ())),
+        accepted=tuple(map(str, manifest.provenance.get("accepted") or ())),
+        path=bundle.path,
+        main_file=variant.main,
+        size_bytes=sum(entry.size for entry in variant.files),
     )
-    return card, session, bundle.golden()
+    return Opened(card, session, golden, threads)
 
 
 def _verdicts(bundle: Bundle, variant_id: str) -> tuple[Verdict, ...]:

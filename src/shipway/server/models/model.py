@@ -4,44 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
+from time import perf_counter
 
-from shipway.bundle.evidence import Verdict
 from shipway.bundle.golden import Golden
 from shipway.errors import TensorMismatchError
 from shipway.runtimes.base import Session
-from shipway.server.scheduling.batching import Batcher, Job, Outcome
+from shipway.server.models.card import ModelCard
+from shipway.server.observation.metrics import ModelMetrics
+from shipway.server.scheduling.batching import Batcher
 from shipway.server.scheduling.execution import Execution
+from shipway.server.scheduling.jobs import USUAL_PRIORITY, Job, Outcome
 from shipway.server.settings import ServerSettings
-from shipway.types import Array, Signature, TensorSpec
+from shipway.types import Array, TensorSpec
 
 
 class State(StrEnum):
-    """`PROVING` → `READY` or `REFUSED`; nothing leads back."""
+    """`PROVING` → `READY` or `REFUSED`; `READY` → `RETIRED`; nothing leads back."""
 
     PROVING = "proving"
     READY = "ready"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What is told about a version beside its answers."""
-
-    name: str
-    version: str
-    signature: Signature
-    bundle_id: str
-    variant: str
-    format: str
-    precision: str
-    runtime: str
-    task: str | None = None
-    labels: tuple[str, ...] | None = None
-    verdicts: tuple[Verdict, ...] = ()
-    accepted: tuple[str, ...] = ()
-    """Results other than PASS that whoever exported the model decided to live with."""
+    RETIRED = "retired"
 
 
 class InputCheck:
@@ -82,16 +67,20 @@ class ServedModel:
         self.is_ready = False
         """True once the golden samples were answered as trained."""
         self.reason = "its golden samples are being answered"
-        self.can_batch = card.signature.batch_axis is not None and settings.batching
         self.file_signature = session.signature
-        batcher = Batcher(
-            can_batch=self.can_batch,
+        self._has_rows = card.signature.batch_axis is not None
+        self._batcher = Batcher(
+            can_batch=self._has_rows and settings.batching,
             max_batch_rows=settings.max_batch_rows,
             max_queue_rows=settings.max_queue_rows,
+            max_queue_bytes=settings.max_queue_bytes,
             inline_seconds=settings.inline_seconds,
         )
-        self._has_rows = card.signature.batch_axis is not None
-        self._execution = Execution(session, batcher, loop)
+        self.metrics = ModelMetrics(queue=self._measure_queue)
+        self.last_used = perf_counter()
+        """`time.perf_counter` seconds, of the last request."""
+        self._longest_seconds = settings.request_seconds or inf
+        self._execution = Execution(session, self._batcher, loop, self.metrics)
         self._checks = {spec.name: InputCheck(spec) for spec in card.signature.inputs}
         check = next(iter(self._checks.values()), None)
         self._only = check if check is not None and len(self._checks) == 1 and check.is_simple else None
@@ -109,15 +98,55 @@ class ServedModel:
         """The proof failed; the version stays loaded and unready."""
         self.state, self.reason = State.REFUSED, reason
 
-    def submit(self, inputs: dict[str, Array], done: Callable[[Outcome], None]) -> Job:
+    def retire(self) -> None:
+        """No further request may come; those that were submitted are answered."""
+        self.state, self.reason, self.is_ready = State.RETIRED, "it is being unloaded", False
+
+    @property
+    def can_batch(self) -> bool:
+        """Whether requests are joined: the model has rows, batching is on, and it was found to pay."""
+        return self._batcher.can_batch
+
+    @property
+    def max_batch_rows(self) -> int:
+        """Up to how many rows requests are joined."""
+        return self._batcher.max_batch_rows if self._batcher.can_batch else 1
+
+    def limit_batches(self, rows: int) -> None:
+        """Joins requests up to so many rows; 1: not at all."""
+        self._batcher.max_batch_rows = rows
+        self._batcher.can_batch = self._batcher.can_batch and rows > 1
+
+    def submit(
+        self,
+        inputs: dict[str, Array],
+        done: Callable[[Outcome], None],
+        *,
+        asked_at: float = 0.0,
+        timeout_seconds: float = inf,
+        priority: int = USUAL_PRIORITY,
+    ) -> Job:
         """Checks and queues one request; `done` gets its outcome on the loop.
 
+        `asked_at`: when it was complete, in `time.perf_counter` seconds. `priority`: 1, the most urgent, to 9.
         Raises `TensorMismatchError`, `OverloadedError`.
         """
         rows, elements, group = self._measure(inputs)
         job = Job(inputs, done, rows, elements, group)
+        job.queued_at = now = perf_counter()
+        job.asked_at = asked_at or now
+        job.priority = priority
+        self.last_used = now
+        for array in inputs.values():
+            job.size_bytes += array.nbytes
+        if timeout_seconds != inf or self._longest_seconds != inf:
+            job.deadline = job.asked_at + min(timeout_seconds, self._longest_seconds)
         self._execution.submit(job)
         return job
+
+    def _measure_queue(self) -> tuple[int, int]:
+        """Rows and bytes that wait."""
+        return self._batcher.queue.rows, self._batcher.queue.size_bytes
 
     async def close(self) -> None:
         """Waits for what was submitted, then gives the session back."""

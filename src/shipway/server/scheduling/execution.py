@@ -7,35 +7,64 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
+from math import inf
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 
-from shipway.errors import SessionRunError, ShipwayError
+from shipway.errors import DeadlineExceededError, SessionRunError, ShipwayError
 from shipway.runtimes.base import Session
-from shipway.server.scheduling.batching import Batcher, Job, Outcome, Plan, Rows, Run
+from shipway.server.scheduling.batching import Batcher, Plan
+from shipway.server.scheduling.deadlines import Deadlines
+from shipway.server.scheduling.jobs import Job, Outcome, Rows, Run
 from shipway.types import Tensors
 
 log = logging.getLogger("shipway.server")
 
 
+class RunRecorder(Protocol):
+    """What is told about every run: see `observation/metrics.py`."""
+
+    def record_run(self, jobs: Sequence[Job], started: float, ended: float, written: float) -> None:
+        """These jobs ran together; times are `time.perf_counter` seconds."""
+        ...
+
+    def count_failure(self, code: str) -> None:
+        """A job got an error with this code instead of an answer."""
+        ...
+
+
 class Execution:
     """One session, its queue and its thread. Belongs to one event loop; every method is called on it."""
 
-    def __init__(self, session: Session, batcher: Batcher, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, session: Session, batcher: Batcher, loop: asyncio.AbstractEventLoop, recorder: RunRecorder
+    ) -> None:
         self._session = session
         self._batcher = batcher
         self._loop = loop
+        self._recorder = recorder
+        self._deadlines = Deadlines(loop, self._expire)
         self._thread: ThreadPoolExecutor | None = None
         self._when_idle: list[asyncio.Future[None]] = []
 
     def submit(self, job: Job) -> None:
-        """Queues a job; `job.done` is called on the loop, once, unless the job is dropped before it runs.
+        """Queues a job; `job.done` is called on the loop, once, unless the job is over before it runs.
 
         Raises `OverloadedError`.
         """
-        if self._batcher.arrive(job):
+        try:
+            must_end_turn, displaced = self._batcher.arrive(job)
+        except ShipwayError as error:
+            self._recorder.count_failure(error.code)
+            raise
+        if must_end_turn:
             self._loop.call_soon(self._end_turn)
+        if job.deadline != inf:
+            self._deadlines.watch(job)
+        if displaced is not None and not displaced.is_over:
+            self._fail(displaced, self._batcher.displaced_error())
 
     async def close(self) -> None:
         """Waits for what was submitted, then gives the session back."""
@@ -53,8 +82,9 @@ class Execution:
             self._tell_idle()
         elif plan.is_inline:
             for jobs in plan.runs:
-                outcomes, seconds = run_jobs(self._session, jobs)
-                self._deliver(jobs, outcomes, seconds)
+                started = perf_counter()
+                outcomes = run_jobs(self._session, jobs)
+                self._deliver(jobs, outcomes, started, perf_counter())
             self._go_on(self._batcher.finish_inline)
         else:
             self._start_thread(plan)
@@ -64,17 +94,34 @@ class Execution:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shipway-session")
         jobs = plan.runs[0]
 
-        def finish(future: asyncio.Future[tuple[Sequence[Outcome], float]]) -> None:
-            outcomes, seconds = future.result()
-            self._deliver(jobs, outcomes, seconds)
+        def finish(future: asyncio.Future[tuple[Sequence[Outcome], float, float]]) -> None:
+            self._deliver(jobs, *future.result())
             self._go_on(self._batcher.finish_thread)
 
-        self._loop.run_in_executor(self._thread, run_jobs, self._session, jobs).add_done_callback(finish)
+        self._loop.run_in_executor(self._thread, _run_timed, self._session, jobs).add_done_callback(finish)
 
-    def _deliver(self, jobs: Sequence[Job], outcomes: Sequence[Outcome], seconds: float) -> None:
-        self._batcher.times.record(sum([job.elements for job in jobs]), seconds)
+    def _deliver(
+        self, jobs: Sequence[Job], outcomes: Sequence[Outcome], started: float, ended: float
+    ) -> None:
+        rows = sum([job.rows for job in jobs])
+        self._batcher.times.record(sum([job.elements for job in jobs]), ended - started, rows)
         for job, outcome in zip(jobs, outcomes, strict=True):
+            if job.is_over:
+                continue
+            job.is_over = True
+            if isinstance(outcome, ShipwayError):
+                self._recorder.count_failure(outcome.code)
             job.done(outcome)
+        self._recorder.record_run(jobs, started, ended, perf_counter())
+
+    def _fail(self, job: Job, error: ShipwayError) -> None:
+        job.is_over = True
+        self._recorder.count_failure(error.code)
+        job.done(error)
+
+    def _expire(self, job: Job) -> None:
+        given = job.deadline - job.queued_at
+        self._fail(job, DeadlineExceededError(f"No answer within the {given:.3g} s that the request gives."))
 
     def _go_on(self, finish: Callable[[], bool]) -> None:
         if finish():
@@ -87,18 +134,22 @@ class Execution:
             self._when_idle.pop().set_result(None)
 
 
-def run_jobs(session: Session, jobs: Sequence[Job]) -> tuple[Sequence[Outcome], float]:
-    """Each job's outcome, and the seconds of the run. Never raises: one job's failure is that job's outcome.
+def _run_timed(session: Session, jobs: Sequence[Job]) -> tuple[Sequence[Outcome], float, float]:
+    started = perf_counter()
+    outcomes = run_jobs(session, jobs)
+    return outcomes, started, perf_counter()
+
+
+def run_jobs(session: Session, jobs: Sequence[Job]) -> Sequence[Outcome]:
+    """Each job's outcome. Never raises: one job's failure is that job's outcome.
 
     Safe in a thread. Jobs whose batch fails run again one by one, so that a bad request fails alone.
     """
-    started = perf_counter()
     try:
-        outcomes = _run_together(session, jobs)
+        return _run_together(session, jobs)
     except Exception:  # the request boundary: a bug in one run must not leave its clients without an answer
         log.exception("a run of %d requests failed unexpectedly", len(jobs))
-        outcomes = [ShipwayError("The server failed on this request; its log has the reason.")] * len(jobs)
-    return outcomes, perf_counter() - started
+        return [ShipwayError("The server failed on this request; its log has the reason.")] * len(jobs)
 
 
 def _run_together(session: Session, jobs: Sequence[Job]) -> Sequence[Outcome]:
@@ -111,9 +162,7 @@ def _run_together(session: Session, jobs: Sequence[Job]) -> Sequence[Outcome]:
     except SessionRunError:
         return [_run_alone(session, job.inputs) for job in jobs]
     for array in outputs.values():
-        if array.shape[:1] != (
-            ends[-1],
-        ):  # the model does not keep its rows apart: nothing here may be split
+        if array.shape[:1] != (ends[-1],):  # the model does not keep its rows apart: nothing may be split
             return [_run_alone(session, job.inputs) for job in jobs]
     run = Run(outputs)
     return [Rows(run, start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]

@@ -8,7 +8,8 @@ import pytest
 from served import models
 from shipway.errors import TensorMismatchError
 from shipway.runtimes.onnx_runtime import OnnxRuntime
-from shipway.server.models.model import ModelCard, ServedModel, State
+from shipway.server.models.card import ModelCard
+from shipway.server.models.model import ServedModel, State
 from shipway.server.settings import ServerSettings
 
 

@@ -9,10 +9,9 @@ from onnx import TensorProto
 
 from served import bundles, models
 from shipway.bundle.evidence import Result, Verdict
-from shipway.server.models.loading import load_all
+from shipway.server.models.loading import load
 from shipway.server.models.model import State
 from shipway.server.models.readiness import rows_per_request
-from shipway.server.service import Service
 from shipway.server.settings import ServerSettings
 from shipway.types import DType, Signature, TensorSpec
 
@@ -22,12 +21,10 @@ def prove(folder, made, golden, *, verdict=bundles.VERDICT, accepted=(), **setti
     bundle = bundles.write_bundle(folder, made, golden, verdict=verdict, accepted=accepted)
 
     async def run():
-        service = Service()
-        service.begin_loading(1)
-        await load_all([bundle.path], service, ServerSettings(**settings))
-        model = service.find("tiny")
+        model = await load(bundle.path, ServerSettings(**settings))
         found = model.state, model.reason
-        await service.close()
+        if model.is_ready:
+            await model.close()
         return found
 
     return asyncio.run(run())

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.errors import OverloadedError
-from shipway.server.scheduling.batching import Batcher, Job, RunTimes, State
+from shipway.server.scheduling.batching import Batcher, State
+from shipway.server.scheduling.jobs import Job
 
 FAST, SLOW = 1e-5, 0.1
 
@@ -15,15 +16,21 @@ def job(rows=1, *, group=None, elements=None):
     return Job({"x": np.zeros((rows, 4))}, lambda _: None, rows, elements or rows * 4, group)
 
 
-def batcher(*, seconds=FAST, can_batch=True, most=32, queue=100, measured=(4, 128)):
-    made = Batcher(can_batch=can_batch, max_batch_rows=most, max_queue_rows=queue, inline_seconds=0.001)
+def batcher(*, seconds=FAST, can_batch=True, most=32, queue=100, queue_bytes=10**9, measured=(4, 128)):
+    made = Batcher(
+        can_batch=can_batch,
+        max_batch_rows=most,
+        max_queue_rows=queue,
+        max_queue_bytes=queue_bytes,
+        inline_seconds=0.001,
+    )
     for elements in measured:
         made.times.record(elements, seconds)
     return made
 
 
 def arrive(made, *jobs):
-    return [made.arrive(one) for one in jobs]
+    return [made.arrive(one)[0] for one in jobs]
 
 
 def test_one_turn_is_one_batch():
@@ -122,18 +129,18 @@ def test_an_empty_queue_takes_a_request_of_any_size():
 def test_dropped_jobs_do_not_run():
     made, jobs = batcher(), [job(2), job(3), job(4)]
     arrive(made, *jobs)
-    jobs[0].is_dropped = jobs[1].is_dropped = True
+    jobs[0].is_over = jobs[1].is_over = True
     assert made.end_turn().runs == [[jobs[2]]]
-    assert made.waiting_rows == 0
+    assert made.queue.rows == 0
 
 
 def test_all_dropped_is_idle():
     made, only = batcher(), job()
     made.arrive(only)
-    only.is_dropped = True
+    only.is_over = True
     assert made.end_turn() is None
     assert made.is_idle
-    assert made.arrive(job())
+    assert made.arrive(job())[0]
 
 
 @given(
@@ -145,8 +152,8 @@ def test_every_job_runs_once_in_order_and_within_limits(given_jobs, can_batch, s
     made = batcher(seconds=seconds, can_batch=can_batch, queue=10**6)
     jobs = [job(rows, group=group, elements=rows * 4) for rows, group, _ in given_jobs]
     arrive(made, *jobs)
-    for one, (_, _, is_dropped) in zip(jobs, given_jobs, strict=True):
-        one.is_dropped = is_dropped
+    for one, (_, _, is_over) in zip(jobs, given_jobs, strict=True):
+        one.is_over = is_over
     ran = []
     while not made.is_idle:
         plan = made.end_turn()
@@ -157,35 +164,62 @@ def test_every_job_runs_once_in_order_and_within_limits(given_jobs, can_batch, s
             assert len(run) == 1 or (can_batch and sum(one.rows for one in run) <= 32)
             ran += run
         (made.finish_inline if plan.is_inline else made.finish_thread)()
-    assert ran == [one for one in jobs if not one.is_dropped]
-    assert made.waiting_rows == 0
+    assert ran == [one for one in jobs if not one.is_over]
+    assert made.queue.rows == 0
 
 
-class TestRunTimes:
-    def test_a_slow_first_run_is_soon_forgotten(self):
-        times = RunTimes(0.001)
-        times.record(4, 0.015)
-        assert times.inline_elements == 0
-        for _ in range(12):
-            times.record(4, 1e-5)
-        assert times.inline_elements >= 4 * 16
+def test_a_more_urgent_job_runs_first_and_the_others_in_their_order():
+    made, jobs = batcher(seconds=SLOW, can_batch=False), [job() for _ in range(5)]
+    for one, priority in zip(jobs, (5, 9, 5, 1, 1), strict=True):
+        one.priority = priority
+    arrive(made, *jobs)
+    ran = []
+    while not made.is_idle:
+        ran += made.end_turn().runs[0]
+        made.finish_thread()
+    assert ran == [jobs[3], jobs[4], jobs[0], jobs[2], jobs[1]]
+    assert made.queue.rows == 0
 
-    def test_one_hiccup_does_not_send_it_to_the_thread(self):
-        times = RunTimes(0.001)
-        for _ in range(20):
-            times.record(4, 1e-5)
-        times.record(4, 0.01)
-        assert times.inline_elements >= 4
 
-    def test_a_model_that_turned_slow_goes_there(self):
-        times = RunTimes(0.001)
-        times.record(4, 1e-5)
-        for _ in range(3):
-            times.record(4, 0.1)
-        assert times.inline_elements < 4
+def test_a_more_urgent_job_takes_the_place_of_the_newest_of_the_least_urgent():
+    made, jobs = batcher(queue=3), [job(), job(), job()]
+    arrive(made, *jobs)
+    urgent = job()
+    urgent.priority = 2
+    assert made.arrive(urgent) == (False, jobs[2])
+    with pytest.raises(OverloadedError):
+        made.arrive(job())
+    assert made.end_turn().runs == [[urgent]]
+    made.finish_inline()
+    assert made.end_turn().runs == [jobs[:2]]
+    assert made.queue.rows == 0
 
-    def test_larger_inputs_are_expected_to_cost_in_proportion(self):
-        times = RunTimes(0.001)
-        times.record(1000, 0.0002)
-        assert times.expect((1000).bit_length() + 2) == pytest.approx(0.0008)
-        assert 2000 <= times.inline_elements < 8000
+
+def test_the_queue_is_bounded_by_bytes():
+    made, first, second = batcher(queue_bytes=100), job(), job()
+    first.size_bytes, second.size_bytes = 90, 20
+    made.arrive(first)
+    with pytest.raises(OverloadedError, match="90 bytes wait, the limit max_queue_bytes is 100"):
+        made.arrive(second)
+    made.end_turn()
+    assert made.queue.size_bytes == 0
+
+
+def test_a_full_queue_says_when_to_come_back():
+    """At 0.1 s a row: sent again after a second, four of five would only be refused again."""
+    made = batcher(seconds=SLOW, queue=50, measured=(4,))
+    for _ in range(50):
+        made.arrive(job())
+    with pytest.raises(OverloadedError) as refused:
+        made.arrive(job())
+    assert refused.value.retry_seconds == 5
+
+
+def test_a_job_whose_turn_would_come_too_late_is_refused_at_once():
+    made = batcher(seconds=SLOW, measured=(4,))
+    arrive(made, *(job() for _ in range(20)))
+    hurried, patient = job(), job()
+    hurried.deadline, patient.deadline = 1.0, 3.0
+    with pytest.raises(OverloadedError, match="20 rows are before this request, about 2 s; it gives 1 s"):
+        made.arrive(hurried)
+    made.arrive(patient)

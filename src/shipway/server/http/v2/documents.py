@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from shipway.server.models.model import ModelCard, ServedModel
+from shipway.server.models.card import ModelCard
+from shipway.server.models.model import ServedModel
 from shipway.server.service import Service
 from shipway.types import TensorSpec
 

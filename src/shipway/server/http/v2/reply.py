@@ -8,7 +8,7 @@ import msgspec
 
 from shipway.server.http.v2.binary import encode_tensor
 from shipway.server.http.v2.json_data import encode_data, encode_rows
-from shipway.server.scheduling.batching import Rows
+from shipway.server.scheduling.jobs import Rows
 from shipway.types import Array, Signature
 
 _encode = msgspec.json.Encoder().encode

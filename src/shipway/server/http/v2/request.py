@@ -29,6 +29,7 @@ class InferCall:
     inputs: dict[str, Array]
     outputs: list[tuple[str, bool]] | None
     """Name and whether in binary, in the order asked for; None: all of them, as JSON."""
+    parameters: Parameters | None = None
 
 
 _decode = msgspec.json.Decoder(WireRequest).decode
@@ -52,7 +53,7 @@ class RequestReader:
             if plain is None:
                 return self._read_parts(body, None)
             request, inputs = plain
-            return InferCall(request.id, inputs, self._wanted(request))
+            return InferCall(request.id, inputs, self._wanted(request), request.parameters)
         try:
             json_bytes = int(header_length) if header_length.isdigit() else -1
         except ValueError:
@@ -95,7 +96,7 @@ class RequestReader:
             raise MalformedRequestError(
                 f"The binary data is {len(binary)} bytes, the inputs' binary_data_size add up to {offset}."
             )
-        return InferCall(request.id, inputs, self._wanted(request))
+        return InferCall(request.id, inputs, self._wanted(request), request.parameters)
 
     def _check(self, tensor: WireTensor, known: dict[str, Array]) -> JsonInput:
         """The reader of a tensor whose name, datatype and sizes may be used."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from time import perf_counter
 
 import msgspec
 
@@ -16,8 +17,9 @@ from shipway.server.http.routes import Endpoint
 from shipway.server.http.v2.documents import index_document, model_document, server_document
 from shipway.server.http.v2.reply import ReplyWriter
 from shipway.server.http.v2.request import InferCall, RequestReader
+from shipway.server.http.v2.timing import read_timing
 from shipway.server.models.model import ServedModel
-from shipway.server.scheduling.batching import Outcome
+from shipway.server.scheduling.jobs import Outcome
 from shipway.server.service import Readiness, Service
 
 log = logging.getLogger("shipway.server")
@@ -31,7 +33,7 @@ class V2Translator:
     def __init__(self, service: Service, bodies: Bodies) -> None:
         self._service = service
         self._bodies = bodies
-        self._inferring: dict[ServedModel, InferRoute] = {}
+        self._inferring: dict[tuple[ServedModel, bool], InferRoute] = {}
         """One for each model, however many targets lead to it: making its decoders takes a millisecond."""
         self._generation = -1
 
@@ -48,21 +50,23 @@ class V2Translator:
             case ["v2", "health", "ready"]:
                 return _document(lambda: _readiness({}, service.readiness()), Scope.OPEN)
             case ["v2", "models", *_, "infer"]:
-                model = service.find(*model_of(path, suffix=1))
-                return Endpoint(self._infer_route(model).handle, methods=(b"POST",))
+                name, version = model_of(path, suffix=1)
+                route = self._infer_route(service.find(name, version), is_versioned=version is not None)
+                return Endpoint(route.handle, methods=(b"POST",))
             case ["v2", "models", *_, "ready"]:
                 return _document(lambda: self._model_ready(path), Scope.OPEN)
             case ["v2", "models", _] | ["v2", "models", _, "versions", _]:
                 return _document(lambda: self._metadata(path))
         return None
 
-    def _infer_route(self, model: ServedModel) -> InferRoute:
+    def _infer_route(self, model: ServedModel, *, is_versioned: bool) -> InferRoute:
         if self._generation != self._service.generation:
             self._inferring.clear()
             self._generation = self._service.generation
-        if model not in self._inferring:
-            self._inferring[model] = InferRoute(self._service, model, self._bodies)
-        return self._inferring[model]
+        key = model, is_versioned
+        if key not in self._inferring:
+            self._inferring[key] = InferRoute(self._service, model, self._bodies, is_versioned=is_versioned)
+        return self._inferring[key]
 
     def _metadata(self, path: list[str]) -> Document:
         model = self._service.find(*model_of(path, suffix=0))
@@ -76,8 +80,10 @@ class V2Translator:
 class InferRoute:
     """A model with what reads its requests and writes its replies."""
 
-    def __init__(self, service: Service, model: ServedModel, bodies: Bodies) -> None:
+    def __init__(self, service: Service, model: ServedModel, bodies: Bodies, *, is_versioned: bool) -> None:
         card = model.card
+        self._is_versioned = is_versioned
+        """The request names the version itself."""
         self._service = service
         self._model = model
         self._bodies = bodies
@@ -92,9 +98,28 @@ class InferRoute:
             self._bodies.read(exchange, self._ask)
 
     def _ask(self, exchange: Exchange, body: bytes) -> None:
-        call = self._reader.read(body, exchange.head.json_length)
+        if not self._model.is_ready and self._give_to_next(exchange):
+            return
+        asked_at = perf_counter()
+        head = exchange.head
+        call = self._reader.read(body, head.json_length)
         done = partial(_reply, exchange, self._writer, call)
-        exchange.job = self._service.infer(self._model, call.inputs, done)
+        if call.parameters is None and head.timeout is None:
+            exchange.job = self._service.infer(self._model, call.inputs, done, asked_at=asked_at)
+            return
+        timeout, priority = read_timing(call.parameters, head.timeout)
+        exchange.job = self._service.infer(
+            self._model, call.inputs, done, asked_at=asked_at, timeout_seconds=timeout, priority=priority
+        )
+
+    def _give_to_next(self, exchange: Exchange) -> bool:
+        """A model was replaced while this body was still being undone; its successor answers."""
+        card = self._model.card
+        found = self._service.find(card.name, card.version if self._is_versioned else None)
+        if found is self._model:
+            return False
+        InferRoute(self._service, found, self._bodies, is_versioned=self._is_versioned).handle(exchange)
+        return True
 
 
 def _reply(exchange: Exchange, writer: ReplyWriter, call: InferCall, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from shipway.errors import NotJsonError
 from shipway.server.http.v2.reply import ReplyWriter
-from shipway.server.scheduling.batching import Rows, Run
+from shipway.server.scheduling.jobs import Rows, Run
 from shipway.types import DType, Signature, TensorSpec
 
 SPECS = (TensorSpec('a "name"', DType.FP32, ("n", 2)), TensorSpec("label", DType.BYTES, ("n",)))

@@ -1,0 +1,33 @@
+"""What is told about a version beside its answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shipway.bundle.evidence import Verdict
+from shipway.types import Signature
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One version, as its bundle describes it."""
+
+    name: str
+    version: str
+    signature: Signature
+    bundle_id: str
+    variant: str
+    format: str
+    precision: str
+    runtime: str
+    task: str | None = None
+    labels: tuple[str, ...] | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    accepted: tuple[str, ...] = ()
+    """Results other than PASS that whoever exported the model decided to live with."""
+    path: Path | None = None
+    main_file: str = ""
+    """The variant's file that the runtime opened, inside the bundle."""
+    size_bytes: int = 0
+    """Of the variant's files."""
