@@ -48,7 +48,7 @@ def find_ceiling(
     for rows in ladder(most_rows):
         left = ends - perf_counter()
         smaller = [seconds for known, seconds in measured.items() if known <= rows]
-        if smaller and 2 * max(smaller) > left:
+        if smaller and 4 * max(smaller) > left:  # two runs, of up to twice the rows
             break
         try:
             measured[rows] = _time(session, take_rows(golden.inputs, rows), left / 4)
