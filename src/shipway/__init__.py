@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shipway.actions.check import check
+    from shipway.actions.conformance import check_conformance
     from shipway.actions.deploy import Deployment, deploy
     from shipway.actions.diff import diff
     from shipway.actions.doctor import doctor
@@ -39,6 +40,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "check",
+    "check_conformance",
     "deploy",
     "diff",
     "doctor",
@@ -60,6 +62,7 @@ _HOMES = {
     "ShipwayError": "shipway.errors",
     "Verdict": "shipway.bundle.evidence",
     "check": "shipway.actions.check",
+    "check_conformance": "shipway.actions.conformance",
     "deploy": "shipway.actions.deploy",
     "diff": "shipway.actions.diff",
     "doctor": "shipway.actions.doctor",

@@ -31,7 +31,17 @@ def options_of(command: Any) -> set[str]:
 
 
 def test_the_commands_are_those_that_scripts_rely_on() -> None:
-    assert sorted(COMMANDS) == ["check", "deploy", "diff", "doctor", "evaluate", "export", "inspect", "serve"]
+    assert sorted(COMMANDS) == [
+        "check",
+        "conformance",
+        "deploy",
+        "diff",
+        "doctor",
+        "evaluate",
+        "export",
+        "inspect",
+        "serve",
+    ]
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

@@ -34,6 +34,7 @@ LEVELS = {
     "passes": 3,
     "planning": 4,
     "targets": 4,
+    "conformance": 5,
     "server": 5,
     "actions": 6,
     "cli": 7,

@@ -8,7 +8,18 @@ import sys
 
 import shipway
 
-VERBS = ["check", "deploy", "diff", "doctor", "evaluate", "export", "inspect", "inspect_data", "serve"]
+VERBS = [
+    "check",
+    "check_conformance",
+    "deploy",
+    "diff",
+    "doctor",
+    "evaluate",
+    "export",
+    "inspect",
+    "inspect_data",
+    "serve",
+]
 NOUNS = [
     "Deployment",
     "Estimate",

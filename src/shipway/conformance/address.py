@@ -1,0 +1,122 @@
+"""A server's address as users write it, and how each check connects to it."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from shipway.conformance.exchange import Connection, Headers, Reply
+from shipway.errors import EndpointAnswerError, UsageError
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens."""
+
+    scheme: str
+    host: str
+    port: int
+    prefix: str
+    """What stands before `/v2` and `/v1` in every path."""
+    model: str | None
+    """The model that the address names, if it names one."""
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """`http://HOST:PORT[/PREFIX][/v2/models/NAME]`. Raises `UsageError`."""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:  # a port above 65535, an open bracket
+            host, port, parts = None, None, urlsplit("")
+        if not host or parts.scheme not in _PORTS or not url.isprintable() or " " in url:
+            raise UsageError(
+                f"{url!r} is not an address that can be asked.",
+                hint="Give it as http://HOST:PORT or https://HOST:PORT.",
+            )
+        prefix, model = _split_path(parts.path)
+        return cls(parts.scheme, host, port or _PORTS[parts.scheme], prefix, model)
+
+
+def _split_path(path: str) -> tuple[str, str | None]:
+    segments = path.rstrip("/").split("/")
+    for version in ("v2", "v1"):
+        if version in segments:
+            at = segments.index(version)
+            rest = segments[at + 1 :]
+            model = unquote(rest[1]) if len(rest) > 1 and rest[0] == "models" else None
+            return "/".join(segments[:at]), model
+    return "/".join(segments), None
+
+
+class Client:
+    """Asks one server: on a connection that is kept, or on fresh ones where a check needs its own."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        timeout_seconds: float,
+        api_key: str | None = None,
+        ca: Path | None = None,
+    ) -> None:
+        self._address = address
+        self._timeout_seconds = timeout_seconds
+        self._authorization = None if api_key is None else f"Bearer {api_key}"
+        self._tls = _tls_context(ca) if address.scheme == "https" else None
+        self._kept: Connection | None = None
+        self.last: Reply | None = None
+        """The answer that came last: what a report shows of a check that failed."""
+
+    def path(self, path: str) -> str:
+        """A path of the protocol as this server has it."""
+        return f"{self._address.prefix}{path}"
+
+    def connect(self) -> Connection:
+        """A connection of one's own. Raises `EndpointUnreachableError`."""
+        return Connection(
+            self._address.host,
+            self._address.port,
+            tls=self._tls,
+            timeout_seconds=self._timeout_seconds,
+            authorization=self._authorization,
+        )
+
+    def ask(self, method: str, path: str, body: bytes | None = None, headers: Headers = {}) -> Reply:  # noqa: B006 - read only
+        """One request and its answer. Raises `EndpointAnswerError`, `EndpointUnreachableError`."""
+        self.last = None
+        is_kept = self._kept is not None
+        connection = self._kept or self.connect()
+        connection.has_received = False
+        try:
+            reply = connection.request(method, self.path(path), body, headers)
+        except EndpointAnswerError:
+            self.close()
+            if not is_kept or connection.has_received:
+                raise
+            # A kept connection may have been closed in the meantime: once more, afresh.
+            return self.ask(method, path, body, headers)
+        self._kept = connection
+        if reply.is_last:
+            self.close()
+        self.last = reply
+        return reply
+
+    def close(self) -> None:
+        """Closes the kept connection."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+
+def _tls_context(ca: Path | None) -> ssl.SSLContext:
+    if ca is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cafile=str(ca))
+    except OSError as error:  # SSLError is one
+        raise UsageError(f"{ca} holds no certificate: {error}.", hint="Give --ca a PEM file.") from error

@@ -1,0 +1,1 @@
+"""Checks of TensorFlow Serving's REST API, version 1."""
