@@ -30,9 +30,9 @@ class ServerProcess:
         return self.process.wait(timeout)
 
 
-def start(*bundles, port=0, environment=None):
+def start(*bundles, port=0, environment=None, options=()):
     return subprocess.Popen(
-        [sys.executable, "-m", "shipway.server", *map(str, bundles), "--port", str(port)],
+        [sys.executable, "-m", "shipway.server", *map(str, bundles), "--port", str(port), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, **(environment or {})},
@@ -54,8 +54,8 @@ def read_line(process) -> dict:
 
 
 @contextmanager
-def serving(*bundles, environment=None):
-    process = start(*bundles, environment=environment)
+def serving(*bundles, environment=None, options=()):
+    process = start(*bundles, environment=environment, options=options)
     try:
         yield ServerProcess(process, read_line(process))
     finally:

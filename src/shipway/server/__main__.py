@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = ServerSettings.from_environment(os.environ)
         given = {
-            name: getattr(options, name) for name in ("host", "port") if getattr(options, name) is not None
+            name: getattr(options, name)
+            for name in ("host", "port", "workers")
+            if getattr(options, name) is not None
         }
         is_clean = run_server(
             options.bundles, replace(settings, **given), on_settled=_print_report, until_eof=options.until_eof
@@ -56,6 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=Path)
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on; 0 picks a free one (default 8080)")
+    parser.add_argument(
+        "--workers",
+        type=lambda text: 0 if text == "auto" else int(text),
+        metavar="N",
+        help="worker processes; auto: as many as there are processors (default 1)",
+    )
     parser.add_argument("--until-eof", action="store_true", help="drain too when standard input ends")
     return parser
 

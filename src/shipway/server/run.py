@@ -31,7 +31,8 @@ def run_server(
     `on_ready` gets the address once every version has passed its proof; `on_settled` the whole report, also
     when a version did not (the server then stays up, unready, and says why). `until_eof`: the end of standard
     input drains too, so that a server which a program started never outlives it. Raises `BundleError`,
-    `SessionLoadError`, `PortInUseError`, `PermissionDeniedError`, `UsageError`.
+    `SessionLoadError`, `PortInUseError`, `PermissionDeniedError`, `UsageError`, and `WorkerCrashedError` where
+    several workers are asked for and none stays up.
     """
 
     def settled(report: StartReport) -> None:
@@ -43,6 +44,11 @@ def run_server(
         if on_ready is not None and report.is_ready:
             on_ready(report.url)
 
+    if settings.workers != 1:
+        from shipway.server.workers.supervisor import Supervisor, count_workers  # here: for those who want it
+
+        if count_workers(settings) > 1:
+            return Supervisor(bundles, settings, settled, until_eof=until_eof).run()
     import uvloop  # here: a supervisor has no loop of this kind
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

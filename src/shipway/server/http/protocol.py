@@ -221,6 +221,11 @@ class HttpConnection(asyncio.Protocol):
         self.exchanges.append(exchange)
         self._handle(exchange)
 
+    @property
+    def owes(self) -> bool:
+        """A request has begun, and its answer was not handed to the transport yet."""
+        return bool(self.exchanges) or self._phase is _HEAD or self._phase is _BODY
+
     # Exchanges call these.
 
     def flush(self) -> None:

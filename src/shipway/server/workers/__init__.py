@@ -1,1 +1,1 @@
-"""Several processes that answer as one server, and the one that watches over them."""
+"""Several worker processes behind one port: a supervisor that stays light, and the workers that it watches."""
