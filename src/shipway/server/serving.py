@@ -58,12 +58,16 @@ class Server:
 
     async def start(self, bundles: Sequence[Path]) -> StartReport:
         """Listens at once, then loads and proves what is given. Raises as `Library.start` does."""
-        self.service.begin_loading(1)  # so that it is not ready before it knows what there is
-        await self.listener.start()
+        await self.listen()
         return await self.load(bundles)
 
+    async def listen(self) -> None:
+        """Alive from now on, and not ready before it knows what there is."""
+        self.service.begin_loading(1)
+        await self.listener.start()
+
     async def load(self, bundles: Sequence[Path]) -> StartReport:
-        """Loads and proves what `service.begin_loading` has announced. Raises as `Library.start` does."""
+        """Loads and proves; `service.begin_loading` has said that it would. Raises as `Library.start` does."""
         await self.library.start(bundles)
         self.service.end_loading(1)
         return StartReport(

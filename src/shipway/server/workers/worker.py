@@ -141,17 +141,14 @@ class Worker:
 
     async def _begin(self, server: Server, start: Message) -> None:
         """As the first of its place: alive at once, ready later, as a server of one process is."""
-        bundles = [Path(path) for path in start["bundles"]]
-        server.service.begin_loading(len(bundles))
-        await server.listener.start()
+        await server.listen()
         self._channel.send("accepting")
-        self._say_settled(await server.load(bundles), 0)
+        self._say_settled(await server.load([Path(path) for path in start["bundles"]]), 0)
 
     async def _begin_again(self, server: Server, start: Message) -> None:
         """In place of one that died: nobody is served before everything stands as it does in the others."""
-        bundles = [Path(path) for path in start["bundles"]]
-        server.service.begin_loading(len(bundles))
-        report = await server.load(bundles)
+        server.service.begin_loading(1)
+        report = await server.load([Path(path) for path in start["bundles"]])
         number = await self._fleet.replay(start["journal"])
         self._say_settled(report, number)
         accepting = asyncio.create_task(self._accept.wait())
