@@ -95,7 +95,8 @@ class Client:
         try:
             reply = connection.request(method, self.path(path), body, headers)
         except EndpointAnswerError:
-            self.close()
+            connection.close()
+            self._kept = None
             if not is_kept or connection.has_received:
                 raise
             # A kept connection may have been closed in the meantime: once more, afresh.

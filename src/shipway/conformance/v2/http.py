@@ -34,7 +34,7 @@ def _keeps_connections(server: Server) -> None:
 
 @SERVER.check("pipelined", "Requests sent at once are answered in their order.")
 def _answers_in_order(server: Server) -> None:
-    paths = ("/v2", "/v2/no-such-path", "/v2")
+    paths = ("/v2", "/v2/no-such-path", "/v2/no-such-path")  # not the same from behind
     with server.client.connect() as connection:
         connection.send(b"".join(_head(server, connection, path) for path in paths))
         for number, path in enumerate(paths):

@@ -135,8 +135,9 @@ class Model:
 
     @property
     def is_json(self) -> bool:
-        """Whether all that goes in has a JSON form."""
-        return not any(tensor.datatype in WITHOUT_JSON for tensor in self.request)
+        """Whether all that goes in and out has a JSON form."""
+        ports = (*self.inputs, *self.outputs)
+        return not any(port.datatype in WITHOUT_JSON for port in ports)
 
     @property
     def request(self) -> list[Tensor]:
@@ -150,7 +151,7 @@ class Model:
     def json_request(self) -> list[Tensor]:
         """The same, for checks that are all JSON. Raises `InapplicableError`, `UndecidedError`."""
         if not self.is_json:
-            raise InapplicableError("an input is FP16 or BF16, which have no JSON form")
+            raise InapplicableError("an input or output is FP16 or BF16, which have no JSON form")
         return self.request
 
     def post(
@@ -170,7 +171,7 @@ class Model:
 
     def ask(self, inputs: Sequence[Tensor], **more: Any) -> Reply:  # noqa: ANN401 - JSON values
         """The same with the answer as it came."""
-        if not any(tensor.datatype in WITHOUT_JSON for tensor in inputs):
+        if self.is_json:
             return self.post(json_request(inputs, **more))
         outputs = {} if "outputs" in more else {"parameters": {"binary_data_output": True}}
         return self.post(*binary_request(inputs, **{**outputs, **more}))
