@@ -42,8 +42,9 @@ formats: $(VENV)/.installed-test ## make the tables of docs/reference/formats.md
 example-guide-cnn: $(VENV)/.installed-test ## train the 191-million-parameter guide CNN and deploy it (8 GB of memory)
 	@$(BIN)/python examples/guide_cnn/run.py $(ARGS)
 
-benchmark: $(VENV)/.installed-test ## CPU per request, requests per second, p50 and p99 beside FastAPI and a raw loop
-	$(BIN)/python benchmarks/serving.py $(ARGS)
+benchmark: $(VENV)/.installed-test ## CPU per request of serving, beside FastAPI and a raw loop; ARGS=--quick, --check
+	@sh scripts/install_wrk.sh >/dev/null || true # else it makes its load in Python, and says so
+	$(BIN)/python benchmarks/serving $(ARGS)
 
 benchmark-metrics: $(VENV)/.installed-test ## seconds and memory of all metrics with intervals, a million rows by ten classes
 	$(BIN)/python benchmarks/metrics.py $(ARGS)
@@ -71,4 +72,5 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/.ready
 	@echo "Installing Shipway, all frameworks and targets and the test tools into $(VENV), once (4 GB on disk) ..."
 	@$(PIP) install --editable ".[all]" --group test --group benchmark "$(TORCH)"
 	@sh scripts/install_chromium.sh >/dev/null || [ -z "$(CI)" ] # else the tests of pages skip, and say so
+	@sh scripts/install_wrk.sh >/dev/null || [ -z "$(CI)" ] # else the benchmark makes its load in Python
 	@touch $@ $(VENV)/.installed-demo

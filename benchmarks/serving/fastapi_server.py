@@ -4,7 +4,7 @@ Typical usage, with the choices that are in its favor: the request is a pydantic
 taken for), the handler is `async def` and runs the session inline (no thread hop), uvicorn has uvloop and
 httptools, no access log, and ONNX Runtime has one thread. Binary bodies go past pydantic altogether.
 
-    python benchmarks/fastapi_server.py MODEL.onnx PORT
+    python fastapi_server.py MODEL.onnx PORT
 """
 
 from __future__ import annotations

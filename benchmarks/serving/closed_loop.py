@@ -1,6 +1,6 @@
 """A load generator in a process of its own: N connections, each asks again as soon as it was answered.
 
-    python benchmarks/load.py PORT CONNECTIONS SECONDS REQUEST_FILE
+    python closed_loop.py PORT CONNECTIONS SECONDS REQUEST_FILE
 
 Closed loop, loopback only. Prints one JSON line: requests, seconds, latencies in ms, and answers that were not
 200 or not as long as the first. The cost of this process is not the server's: that is read from the server's own
