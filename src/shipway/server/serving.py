@@ -13,11 +13,14 @@ from shipway.server.fleet import Alone, Fleet, Operations
 from shipway.server.http.bodies import Bodies
 from shipway.server.http.connections import Connections
 from shipway.server.http.exchange import Exchange
+from shipway.server.http.metrics_path import MetricsPath
 from shipway.server.http.protocol import HttpConnection
-from shipway.server.http.routes import Routes
+from shipway.server.http.routes import Routes, Translator
+from shipway.server.http.v2.statistics import Statistics
 from shipway.server.http.v2.translator import V2Translator
 from shipway.server.listening import Listener, bind
 from shipway.server.models.library import Library
+from shipway.server.observation.snapshot import SNAPSHOT, snapshots
 from shipway.server.report import ModelStatus, StartReport
 from shipway.server.scheduling.cache import AnswerCache
 from shipway.server.service import Service
@@ -45,11 +48,19 @@ class Server:
         self.settings = settings
         self.service = Service(AnswerCache(settings.cache_bytes) if settings.cache_bytes else None)
         self.library = Library(self.service, settings)
-        self.operations: Operations = self.library.operations()
+        self.operations = dict(self.library.operations())
         self.fleet = make_fleet(self.operations)
         self._connections = Connections(settings, asyncio.get_running_loop())
+        self.operations[SNAPSHOT] = snapshots(
+            self._connections.metrics, self.service, self.library, lambda: self._connections.open_count
+        )
         bodies = Bodies(settings.max_body_bytes)
-        routes = Routes(self.service, [V2Translator(self.service, bodies)])
+        translators: list[Translator] = [
+            Statistics(self.service, self.fleet),  # before V2, to which /v2/models/stats is a model's name
+            V2Translator(self.service, bodies),
+            MetricsPath(self.fleet),
+        ]
+        routes = Routes(self.service, translators)
         self.listener = Listener(
             listener or bind(settings.host, settings.port),
             lambda: make_connection(self._connections, routes.handle),

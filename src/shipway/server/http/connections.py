@@ -6,11 +6,18 @@ One timer sweeps them, so that a request costs no timer of its own.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from typing import Protocol
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
 
 from shipway.server.http.heads import KnownHeads
+from shipway.server.observation.server_metrics import ServerMetrics
 from shipway.server.settings import ServerSettings
+
+if TYPE_CHECKING:  # for the types only: an exchange knows the connections
+    from shipway.errors import ShipwayError
+    from shipway.server.http.exchange import Exchange
 
 
 class Connection(Protocol):
@@ -25,12 +32,37 @@ class Connection(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """Who is told about single answers, beside the counts: see `observation/observation.py`."""
+
+    watches_all: bool
+    """False: errors only, so that every other answer costs nothing."""
+
+    def on_answer(self, exchange: Exchange, status: int) -> None:
+        """An answer that is none of the errors is about to be sent."""
+        ...
+
+    def on_failure(self, exchange: Exchange, status: int, error: ShipwayError) -> None:
+        """An error is about to be sent."""
+        ...
+
+
 class Connections:
     """Belongs to one event loop."""
 
-    def __init__(self, settings: ServerSettings, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, settings: ServerSettings, loop: asyncio.AbstractEventLoop, watcher: Watcher | None = None
+    ) -> None:
         self.settings = settings
+        self.metrics = ServerMetrics()
+        self.watcher = watcher
         self.is_draining = False
+        self.is_usual = watcher is None or not watcher.watches_all
+        """The commonest answers go out as they always do: nobody watches, and no drain ends connections."""
+        self.id_prefix = os.urandom(6).hex().encode() + b"-"
+        """Of the request ids that this process makes: nobody else's begin like it."""
+        self.numbers = count(1)
+        """And what follows it."""
         self.heads = KnownHeads()
         self.date_line = _date_line()
         """At most a second old while anyone is connected."""
@@ -46,9 +78,15 @@ class Connections:
         """True when no further connection may join."""
         return len(self._open) >= self.settings.max_connections
 
+    @property
+    def open_count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
     def join(self, connection: Connection) -> None:
         """A connection was made."""
         self._open.add(connection)
+        self.metrics.accepted += 1
         if self._timer is None:
             self._tell_time()
             self._schedule()
@@ -61,7 +99,7 @@ class Connections:
 
     async def drain(self) -> bool:
         """Lets every connection finish what it has begun; True when all did within `drain_seconds`."""
-        self.is_draining = True
+        self.is_draining, self.is_usual = True, False
         if not self._open:
             return True
         self._all_gone = self._loop.create_future()

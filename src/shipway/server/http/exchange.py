@@ -18,11 +18,9 @@ JSON: Final = b"application/json"
 OCTETS: Final = b"application/octet-stream"
 SHORT_BYTES: Final = 512
 """Shorter answers are never compressed: they fit in one packet as they are."""
-_HEADS = {
-    (status, kind): b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: "
-    % (status, phrase.encode(), kind)
+_STATUS_LINES = {
+    status: b"HTTP/1.1 %d %b\r\nContent-Type: " % (status, phrase.encode())
     for status, phrase in PHRASES.items()
-    for kind in (JSON, OCTETS)
 }
 _MOST_USUAL_HEADS = 1024
 
@@ -46,7 +44,7 @@ class Line(Protocol):
 class Exchange:
     """A complete request; `answer` or `fail` is called once, then or later."""
 
-    __slots__ = ("body", "head", "is_last", "job", "line", "payload")
+    __slots__ = ("_id", "body", "head", "is_last", "job", "line", "payload")
 
     def __init__(self, line: Line, head: Head, body: bytes) -> None:
         self.line = line
@@ -58,10 +56,19 @@ class Exchange:
         """The answer's bytes, head and body, once they are there."""
         self.job: Job | None = None
         """What runs for it; dropped when the client goes away."""
+        self._id = b""
+
+    @property
+    def request_id(self) -> bytes:
+        """What the client calls this request, or else a name made here; the answer's `X-Request-Id`."""
+        if not self._id:
+            connections = self.line.connections
+            own = self.head.request_id
+            self._id = own or b"%b%x" % (connections.id_prefix, next(connections.numbers))
+        return self._id
 
     def answer(self, status: int, body: bytes, *, kind: bytes = JSON, headers: bytes = b"") -> None:
         """Sends the answer when its turn comes. `headers` are whole lines with their line ends."""
-        self.job = None
         head, connections = self.head, self.line.connections
         may_compress = head.accepts_coding and len(body) >= SHORT_BYTES
         if (
@@ -70,17 +77,17 @@ class Exchange:
             and not may_compress
             and not headers
             and kind is JSON
-            and not connections.is_draining
+            and connections.is_usual
         ):
-            usual = connections.usual_heads.get(len(body))
-            self.payload = (usual or _make_usual_head(connections, len(body))) + body
+            self.job = None
+            usual = connections.usual_heads.get(len(body)) or _make_usual_head(connections, len(body))
+            self.payload = b"%b%x\r\n\r\n%b" % (usual, next(connections.numbers), body)
             self.line.flush()
-        elif may_compress:
-            self.line.compress(
-                self, body, lambda coded, header: self._finish(status, coded, kind, headers + header)
-            )
-        else:
-            self._finish(status, body, kind, headers)
+            return
+        watcher = connections.watcher
+        if watcher is not None and watcher.watches_all:
+            watcher.on_answer(self, status)
+        self._send(status, body, kind, headers)
 
     def fail(self, error: ShipwayError, *, headers: bytes = b"") -> None:
         """Sends `{"error": …}` with the status that the error has."""
@@ -89,7 +96,20 @@ class Exchange:
         if retry_seconds:
             headers += b"Retry-After: %d\r\n" % retry_seconds
         text = f"{error.message} {error.hint}".rstrip()
-        self.answer(status, msgspec.json.encode({"error": text, "code": error.code}), headers=headers)
+        connections = self.line.connections
+        connections.metrics.count_refusal(status, error.code)
+        if connections.watcher is not None:
+            connections.watcher.on_failure(self, status, error)
+        self._send(status, msgspec.json.encode({"error": text, "code": error.code}), JSON, headers)
+
+    def _send(self, status: int, body: bytes, kind: bytes, headers: bytes) -> None:
+        self.job = None
+        if self.head.accepts_coding and len(body) >= SHORT_BYTES:
+            self.line.compress(
+                self, body, lambda coded, header: self._finish(status, coded, kind, headers + header)
+            )
+        else:
+            self._finish(status, body, kind, headers)
 
     def _finish(self, status: int, body: bytes, kind: bytes, headers: bytes) -> None:
         line = self.line
@@ -100,16 +120,21 @@ class Exchange:
             headers += b"Connection: close\r\n"
         elif self.head.is_http_10:
             headers += b"Connection: keep-alive\r\n"
-        head = _HEADS[status, kind]
         shown = b"" if self.head.method == b"HEAD" else body
-        self.payload = b"%b%d\r\n%b%b\r\n%b" % (head, len(body), connections.date_line, headers, shown)
+        self.payload = b"%b%b\r\nContent-Length: %d\r\n%b%bX-Request-Id: %b\r\n\r\n%b" % (
+            *(_STATUS_LINES[status], kind, len(body), connections.date_line),
+            *(headers, self.request_id, shown),
+        )
         line.flush()
 
 
 def _make_usual_head(connections: Connections, size: int) -> bytes:
-    """The head of the commonest answer: 200, JSON of so many bytes, the connection stays."""
+    """The head of the commonest answer up to the request's number: 200, JSON of so many bytes."""
     heads = connections.usual_heads
     if len(heads) >= _MOST_USUAL_HEADS:
         heads.clear()
-    head = heads[size] = b"%b%d\r\n%b\r\n" % (_HEADS[200, JSON], size, connections.date_line)
+    head = heads[size] = b"%b%b\r\nContent-Length: %d\r\n%bX-Request-Id: %b" % (
+        *(_STATUS_LINES[200], JSON, size, connections.date_line),
+        connections.id_prefix,
+    )
     return head

@@ -7,12 +7,16 @@ received in 0.8 µs instead of 4.1.
 
 from __future__ import annotations
 
+import re
+
 MOST_HEADS = 512
 MOST_HEAD_BYTES = 1024
 MOST_HEADERS = 32
 """With the two above, what hostile heads can make this table hold is 3 MB."""
-_NEVER_KNOWN = (b"transfer-encoding", b"upgrade", b"expect")
-"""Headers with which a body has another length than its head says, or more happens than an answer."""
+_NEVER_KNOWN = (b"transfer-encoding", b"upgrade", b"expect", b"x-request-id", b"traceparent")
+"""Headers with which a body has another length than its head says, or more happens than an answer; and those with
+which no head comes twice, so that keeping it would only push out others."""
+_VISIBLE = re.compile(rb"[!-~]{1,128}")
 
 
 class Head:
@@ -28,6 +32,7 @@ class Head:
         "is_usual",
         "json_length",
         "method",
+        "request_id",
         "target",
         "timeout",
     )
@@ -49,7 +54,10 @@ class Head:
         """The connection ends with the answer."""
         self.is_http_10 = is_http_10
         self.body_bytes = int(headers.get(b"content-length", b"0"))
-        self.is_usual = not is_last and not is_http_10 and method != b"HEAD"
+        given = headers.get(b"x-request-id")
+        self.request_id = given if given is not None and _VISIBLE.fullmatch(given) else None
+        """The client's own name for this request; one that is no short visible text is not taken over."""
+        self.is_usual = not is_last and not is_http_10 and method != b"HEAD" and self.request_id is None
         """The answer's own head needs nothing because of this one."""
         self.accepts_coding = b"accept-encoding" in headers
         self.content_encoding = headers.get(b"content-encoding")

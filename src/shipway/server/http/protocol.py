@@ -102,6 +102,8 @@ class HttpConnection(asyncio.Protocol):
         self._transport = None
         self.connections.leave(self)
         for exchange in self.exchanges:
+            if exchange.payload is None:
+                self.connections.metrics.abandoned += 1
             if exchange.job is not None:
                 exchange.job.is_over = True
         self.exchanges.clear()

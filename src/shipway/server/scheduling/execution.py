@@ -26,8 +26,10 @@ log = logging.getLogger("shipway.server")
 class RunRecorder(Protocol):
     """What is told about every run: see `observation/metrics.py`."""
 
-    def record_run(self, jobs: Sequence[Job], started: float, ended: float, written: float) -> None:
-        """These jobs ran together; times are `time.perf_counter` seconds."""
+    def record_run(
+        self, jobs: Sequence[Job], started: float, ended: float, written: float, answered: int
+    ) -> None:
+        """These jobs ran together, and of `answered` of them somebody got the outputs."""
         ...
 
     def count_failure(self, code: str) -> None:
@@ -105,14 +107,17 @@ class Execution:
     ) -> None:
         rows = sum([job.rows for job in jobs])
         self._batcher.times.record(sum([job.elements for job in jobs]), ended - started, rows)
+        answered = len(jobs)
         for job, outcome in zip(jobs, outcomes, strict=True):
             if job.is_over:
+                answered -= 1
                 continue
             job.is_over = True
             if isinstance(outcome, ShipwayError):
+                answered -= 1
                 self._recorder.count_failure(outcome.code)
             job.done(outcome)
-        self._recorder.record_run(jobs, started, ended, perf_counter())
+        self._recorder.record_run(jobs, started, ended, perf_counter(), answered)
 
     def _fail(self, job: Job, error: ShipwayError) -> None:
         job.is_over = True

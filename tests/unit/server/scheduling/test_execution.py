@@ -94,7 +94,7 @@ class Recorder:
     def __init__(self):
         self.runs, self.failures = [], []
 
-    def record_run(self, jobs, started, ended, written):
+    def record_run(self, jobs, started, ended, written, answered):
         assert started <= ended <= written
         self.runs.append(list(jobs))
 

@@ -10,7 +10,7 @@ from shipway.server.models.model import ServedModel
 from shipway.server.service import Service
 from shipway.types import TensorSpec
 
-EXTENSIONS = ("binary_tensor_data",)
+EXTENSIONS = ("binary_tensor_data", "statistics")
 Document = dict[str, Any]
 
 

@@ -101,16 +101,20 @@ class InferRoute:
         if not self._model.is_ready and self._give_to_next(exchange):
             return
         asked_at = perf_counter()
-        head = exchange.head
-        call = self._reader.read(body, head.json_length)
-        done = partial(_reply, exchange, self._writer, call)
-        if call.parameters is None and head.timeout is None:
-            exchange.job = self._service.infer(self._model, call.inputs, done, asked_at=asked_at)
-            return
-        timeout, priority = read_timing(call.parameters, head.timeout)
-        exchange.job = self._service.infer(
-            self._model, call.inputs, done, asked_at=asked_at, timeout_seconds=timeout, priority=priority
-        )
+        head, model = exchange.head, self._model
+        try:
+            call = self._reader.read(body, head.json_length)
+            done = partial(_reply, exchange, self._writer, model, call)
+            if call.parameters is None and head.timeout is None:
+                exchange.job = self._service.infer(model, call.inputs, done, asked_at=asked_at)
+                return
+            timeout, priority = read_timing(call.parameters, head.timeout)
+            exchange.job = self._service.infer(
+                model, call.inputs, done, asked_at=asked_at, timeout_seconds=timeout, priority=priority
+            )
+        except ShipwayError as error:
+            model.metrics.count_refusal(error)
+            raise
 
     def _give_to_next(self, exchange: Exchange) -> bool:
         """A model was replaced while this body was still being undone; its successor answers."""
@@ -122,7 +126,9 @@ class InferRoute:
         return True
 
 
-def _reply(exchange: Exchange, writer: ReplyWriter, call: InferCall, outcome: Outcome) -> None:
+def _reply(
+    exchange: Exchange, writer: ReplyWriter, model: ServedModel, call: InferCall, outcome: Outcome
+) -> None:
     """Answers with what a run gave."""
     try:
         if isinstance(outcome, ShipwayError):
@@ -130,6 +136,7 @@ def _reply(exchange: Exchange, writer: ReplyWriter, call: InferCall, outcome: Ou
             return
         body, json_bytes = writer.write(call.id, outcome, call.outputs)
     except ShipwayError as error:
+        model.metrics.count_unwritten(error.code)
         exchange.fail(error)
     except Exception:  # the request boundary: neighbors in the batch must still get their answers
         log.exception("the answer to %r could not be written", exchange.head.target)

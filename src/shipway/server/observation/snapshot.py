@@ -1,0 +1,49 @@
+"""What one process tells when the fleet asks for its `snapshot`: the process, its models and their states."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from shipway.server.models.library import Library
+from shipway.server.observation.merging import Snapshot
+from shipway.server.observation.server_metrics import ServerMetrics
+from shipway.server.service import Service
+
+SNAPSHOT = "snapshot"
+"""The operation's name."""
+
+
+def snapshots(
+    server: ServerMetrics, service: Service, library: Library, count_open: Callable[[], int]
+) -> Callable[[Mapping[str, Any]], Awaitable[Snapshot]]:
+    """The operation: a snapshot of this process, mergeable with those of others."""
+
+    async def take(_arguments: Mapping[str, Any]) -> Snapshot:
+        return {
+            **server.snapshot(open_connections=count_open()),
+            "repository": {
+                "loads": library.loads,
+                "unloads": library.unloads,
+                "evictions": library.evictions,
+            },
+            "models": _models(service),
+            "states": _states(library),
+        }
+
+    return take
+
+
+def _models(service: Service) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for model in service:
+        found.setdefault(model.card.name, {})[model.card.version] = model.metrics.snapshot()
+    return found
+
+
+def _states(library: Library) -> dict[str, dict[str, str]]:
+    """Of every version that is known, served or not: ready, loading, unloading, unavailable."""
+    found: dict[str, dict[str, str]] = {}
+    for row in library.catalog.index():
+        found.setdefault(row["name"], {})[row["version"]] = row["state"].lower()
+    return found
