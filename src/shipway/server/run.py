@@ -1,12 +1,8 @@
-"""A server's life: listen, load, prove, answer, drain. Light, so that a supervisor stays so: see `serving.py`."""
+"""A server's life: listen, load, prove, answer, drain; in this process, or in several under this one."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -49,64 +45,6 @@ def run_server(
 
         if count_workers(settings) > 1:
             return Supervisor(bundles, settings, settled, until_eof=until_eof).run()
-    import uvloop  # here: a supervisor has no loop of this kind
+    from shipway.server.single import run_single  # here: all that serves, which a supervisor does without
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(bundles, settings, settled, until_eof=until_eof))
-
-
-async def _serve(
-    bundles: Sequence[Path],
-    settings: ServerSettings,
-    settled: Callable[[StartReport], None],
-    *,
-    until_eof: bool,
-) -> bool:
-    from shipway.server.serving import Server, spare_the_collector  # here: all of the service's imports
-
-    stop = asyncio.Event()
-    _stop_on_signals(stop)
-    if until_eof:
-        _stop_at_end_of_input(stop)
-    server = Server(settings)
-    starting = asyncio.create_task(server.start(bundles))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        starting.cancel()
-        return await server.drain()
-    try:
-        settled(starting.result())
-    except BaseException:
-        await server.drain()
-        raise
-    spare_the_collector()
-    await stopping
-    return await server.drain()
-
-
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    """The first SIGTERM or SIGINT drains; a second SIGINT or SIGTERM ends at once, as it does by default."""
-    if threading.current_thread() is not threading.main_thread():
-        return  # only the main thread gets signals; whoever embeds the server stops it otherwise
-    loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        stop.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-
-
-def _stop_at_end_of_input(stop: asyncio.Event) -> None:
-    """Whoever started this process holds the other end, and lets it go when it dies."""
-    loop = asyncio.get_running_loop()
-
-    def on_readable() -> None:
-        if not os.read(0, 4096):
-            loop.remove_reader(0)
-            stop.set()
-
-    loop.add_reader(0, on_readable)
+    return run_single(bundles, settings, settled, until_eof=until_eof)

@@ -88,9 +88,16 @@ class RemoteFleet:
         task.add_done_callback(self._tasks.discard)
 
     async def replay(self, journal: list[dict[str, Any]]) -> int:
-        """Does again what the others did before this process began; the number of the last one, 0 for none."""
+        """Does again what the others did before this process began; the last one's number, 0 for none.
+
+        What cannot be done any more, as when a bundle is gone, is logged: the rest is served all the same.
+        """
         for entry in journal:
-            await self._operations[entry["operation"]](entry["arguments"])
+            operation, arguments = entry["operation"], entry["arguments"]
+            try:
+                await self._operations[operation](arguments)
+            except ShipwayError as error:
+                log.error("%s %s could not be done again: %s", operation, arguments, error.message)
         return int(journal[-1]["number"]) if journal else 0
 
     def lose(self) -> None:

@@ -21,9 +21,9 @@ import msgspec
 
 from shipway.errors import ShipwayError, UsageError, WorkerCrashedError
 from shipway.runtimes.cpu_quota import usable_processors
-from shipway.server.listening import address_of, bind_several
 from shipway.server.report import ModelStatus, StartReport, join_reports
 from shipway.server.settings import ServerSettings
+from shipway.server.sockets import address_of, bind_several
 from shipway.server.workers.asking import Asking, Finished, Journal
 from shipway.server.workers.child import Child
 from shipway.server.workers.loop import Loop, Signals
