@@ -5,13 +5,15 @@ seldon-core#3969: an "Open Inference" server that refused the defaults of triton
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from onnx import TensorProto
+import tritonclient.http.aio as aio
 from tritonclient.utils import InferenceServerException
 
-from served import bundles, models, process
+from served import bundles, models, process, zoo
 
 X = bundles.rows(3, 4)
 EXPECTED = bundles.reference(models.mlp(), {"x": X})["y"]
@@ -19,26 +21,7 @@ EXPECTED = bundles.reference(models.mlp(), {"x": X})["y"]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundles")
-
-    def write(name, made, inputs):
-        return bundles.write_bundle(folder, made, bundles.golden_of(made, inputs), name=name).path
-
-    kinds = {
-        "int64": (TensorProto.INT64, np.array([[1, -5]])),
-        "uint8": (TensorProto.UINT8, np.array([[0, 255]], np.uint8)),
-        "fp16": (TensorProto.FLOAT16, np.array([[0.5, -2]], np.float16)),
-        "fp64": (TensorProto.DOUBLE, np.array([[1e-300, 2]])),
-        "bool": (TensorProto.BOOL, np.array([[True, False]])),
-        "text": (TensorProto.STRING, np.array([["a", "ü€"]], dtype=object)),
-    }
-    pair = {"a": bundles.rows(4, 3), "b": bundles.rows(4, 3, seed=8)}
-    paths = [
-        write("mlp", models.mlp(), {"x": bundles.rows(8, 4)}),
-        write("pair", models.two_inputs(), pair),
-        *(write(name, models.identity(kind), {"x": values}) for name, (kind, values) in kinds.items()),
-    ]
-    with process.serving(*paths) as running:
+    with process.serving(*zoo.write(tmp_path_factory.mktemp("bundles"))) as running:
         yield running
 
 
@@ -99,20 +82,42 @@ def test_two_inputs_and_some_outputs(client):
     assert answer.as_numpy("sum") is None
 
 
-@pytest.mark.parametrize(
-    ("model", "datatype", "values"),
-    [
-        ("int64", "INT64", np.array([[-(2**63), 2**63 - 1]])),
-        ("uint8", "UINT8", np.array([[7, 255]], np.uint8)),
-        ("fp16", "FP16", np.array([[0.1, 65504]], np.float16)),
-        ("fp64", "FP64", np.array([[np.nan, np.inf]])),
-        ("bool", "BOOL", np.array([[False, True]])),
-    ],
-)
-def test_element_types(client, model, datatype, values):
-    found = client.infer(model, [tensor("x", values, datatype)]).as_numpy("y")
-    assert found.dtype == values.dtype
-    np.testing.assert_array_equal(found, values)
+NUMBERS = [name for name in zoo.VALUES if name != "text"]
+
+
+@pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_datatype_comes_back_as_it_was(client, name, binary):
+    values = zoo.VALUES[name][1]
+    outputs = [triton.InferRequestedOutput("y", binary_data=binary)]
+    found = client.infer(name, [tensor("x", values, name.upper(), binary=binary)], outputs=outputs)
+    assert found.as_numpy("y").dtype == values.dtype
+    np.testing.assert_array_equal(found.as_numpy("y"), values)
+
+
+def test_what_json_cannot_hold_comes_in_binary(client):
+    values = np.array([[np.nan, np.inf], [-np.inf, -0.0]])
+    found = client.infer("fp64", [tensor("x", values, "FP64")]).as_numpy("y")
+    assert found.tobytes() == values.tobytes()
+
+
+@pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
+def test_a_scalar_in_and_out(client, binary):
+    inputs = {"x": X, "temperature": np.array(2, np.float32)}
+    outputs = [triton.InferRequestedOutput(name, binary_data=binary) for name in ("mean", "y")]
+    asked = [tensor(name, array, "FP32", binary=binary) for name, array in inputs.items()]
+    found = client.infer("scalar", asked, outputs=outputs)
+    expected = bundles.reference(models.with_scalars(), inputs)
+    assert found.as_numpy("mean").shape == ()
+    for name, array in expected.items():
+        np.testing.assert_allclose(found.as_numpy(name), array, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
+def test_no_rows_at_all(client, binary):
+    outputs = [triton.InferRequestedOutput("y", binary_data=binary)]
+    found = client.infer("mlp", [tensor("x", X[:0], "FP32", binary=binary)], outputs=outputs)
+    assert found.get_output("y")["shape"] == [0, 3]
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -144,3 +149,57 @@ def test_many_at_once(server):
         ]
         for value, request in pending:
             assert request.get_result().as_numpy("y").tolist() == [[value, -value]]
+
+
+class TestAsyncio:
+    """`tritonclient.http.aio`, which stands on aiohttp: another HTTP client, other defaults."""
+
+    @pytest.mark.parametrize("coding", [None, "gzip", "deflate"])
+    @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
+    def test_inference(self, server, binary, coding):
+        x = np.tile(X, (200, 1))
+
+        async def ask():
+            async with aio.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+                return await client.infer(
+                    "mlp",
+                    [tensor("x", x, "FP32", binary=binary)],
+                    outputs=[triton.InferRequestedOutput("y", binary_data=binary)],
+                    request_id="r",
+                    request_compression_algorithm=coding,
+                    response_compression_algorithm=coding,
+                )
+
+        answer = asyncio.run(ask())
+        np.testing.assert_allclose(answer.as_numpy("y"), np.tile(EXPECTED, (200, 1)), rtol=1e-4, atol=1e-7)
+        assert answer.get_response()["id"] == "r"
+
+    def test_health_metadata_and_errors(self, server):
+        async def ask():
+            async with aio.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+                assert await client.is_server_live()
+                assert await client.is_server_ready()
+                assert await client.is_model_ready("mlp", "1")
+                assert not await client.is_model_ready("none")
+                assert (await client.get_server_metadata())["name"] == "shipway"
+                assert (await client.get_model_metadata("text"))["inputs"][0]["datatype"] == "BYTES"
+                with pytest.raises(InferenceServerException, match="axis 1 is 3, not 4"):
+                    await client.infer("mlp", [tensor("x", X[:, :3].copy(), "FP32")])
+
+        asyncio.run(ask())
+
+    def test_many_at_once_get_their_own_answers(self, server):
+        """MLServer#1306: other people's answers under load."""
+
+        async def ask():
+            async with aio.InferenceServerClient(f"127.0.0.1:{server.port}", conn_limit=16) as client:
+
+                async def one(number):
+                    values = np.array([[number, -number]])
+                    return await client.infer("int64", [tensor("x", values, "INT64")], request_id=str(number))
+
+                return await asyncio.gather(*(one(number) for number in range(200)))
+
+        for number, answer in enumerate(asyncio.run(ask())):
+            assert answer.get_response()["id"] == str(number)
+            assert answer.as_numpy("y").tolist() == [[number, -number]]
