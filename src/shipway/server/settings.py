@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from shipway.errors import UsageError
 
 PREFIX = "SHIPWAY_SERVER_"
+_LEAST = {"management_port": -1}
+"""Of every other number 0 is the least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +20,32 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8080
     """0: any free port."""
+    api_keys: str = ""
+    """TOML file with the keys of clients; empty: whoever can connect may ask."""
+    tls_certificate: str = ""
+    """PEM file with the certificate and those that lead to its root; empty: plain HTTP."""
+    tls_key: str = ""
+    """PEM file with its key; empty: the certificate's file holds it too."""
+    tls_client_ca: str = ""
+    """PEM file; clients must show a certificate that it vouches for."""
+    management_port: int = -1
+    """Of the paths that load and unload models; -1: none, 0: any free port."""
+    management_host: str = "127.0.0.1"
+    management_keys: str = ""
+    """TOML file with the keys for the management port; required where others than this machine reach it."""
+    repository_api: bool = False
+    """The management port's paths on the main port too, for keys with the scope admin."""
     max_head_bytes: int = 32 * 2**10
     """Request line and headers together."""
     max_body_bytes: int = 128 * 2**20
     """As sent, and once more after decompression."""
+    max_headers: int = 100
+    """Of one request; a repeated header counts each time."""
+    max_buffered_bytes: int = 2**30
+    """Request bodies in memory, of all connections together; those up to 64 KiB are not counted."""
     max_connections: int = 4096
+    max_connections_per_client: int = 0
+    """Open ones from one address; 0: no limit. Behind a proxy all clients have its address."""
     max_pipelined: int = 64
     """Requests of one connection that may wait for their answers; further ones are read later."""
     head_seconds: float = 10.0
@@ -77,12 +100,36 @@ class ServerSettings:
         for field in fields(cls):
             name = PREFIX + field.name.upper()
             if name in environment:
-                given[field.name] = _parse(name, environment[name], type(field.default))
+                given[field.name] = _parse(field.name, environment[name], type(field.default), shown=name)
         return cls(**given)
 
+    def changed_by(self, assignments: Sequence[str]) -> Self:
+        """These settings with others in their place: `name=value`, as on a command line.
 
-def _parse(name: str, text: str, kind: type) -> object:
-    if name == f"{PREFIX}WORKERS" and text.strip().lower() == "auto":
+        Raises `UsageError` for an unknown name and for a bad value.
+        """
+        given: dict[str, Any] = {}
+        kinds = {field.name: type(field.default) for field in fields(self)}
+        for assignment in assignments:
+            name, found, text = assignment.partition("=")
+            name = name.strip().lower().replace("-", "_")
+            if not found:
+                raise UsageError(f"Expected NAME=VALUE, found {assignment!r}.")
+            if name not in kinds:
+                raise UsageError(f"There is no setting {name!r}.", hint=_nearest(name, list(kinds)))
+            given[name] = _parse(name, text.strip(), kinds[name], shown=name)
+        return replace(self, **given)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches  # here: only a mistaken name needs it
+
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
+
+
+def _parse(name: str, text: str, kind: type, *, shown: str) -> object:
+    if name == "workers" and text.strip().lower() == "auto":
         return 0
     try:
         if kind is bool:
@@ -90,7 +137,8 @@ def _parse(name: str, text: str, kind: type) -> object:
         value: object = kind(text)
     except (KeyError, ValueError) as error:
         expected = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "text")
-        raise UsageError(f"{name}: expected {expected}, found {text!r}.") from error
-    if isinstance(value, int | float) and not value >= 0:
-        raise UsageError(f"{name}: expected 0 or more, found {text!r}.")
+        raise UsageError(f"{shown}: expected {expected}, found {text!r}.") from error
+    least = _LEAST.get(name, 0)
+    if isinstance(value, int | float) and not value >= least:
+        raise UsageError(f"{shown}: expected {least} or more, found {text!r}.")
     return value

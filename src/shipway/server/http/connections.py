@@ -11,6 +11,7 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
+from shipway.server.access.gate import Gate
 from shipway.server.http.heads import KnownHeads
 from shipway.server.observation.server_metrics import ServerMetrics
 from shipway.server.settings import ServerSettings
@@ -18,6 +19,10 @@ from shipway.server.settings import ServerSettings
 if TYPE_CHECKING:  # for the types only: an exchange knows the connections
     from shipway.errors import ShipwayError
     from shipway.server.http.exchange import Exchange
+
+
+COUNTED_BYTES = 64 * 2**10
+"""Smaller bodies are not worth the counting: a connection holds few of them at a time."""
 
 
 class Connection(Protocol):
@@ -51,9 +56,16 @@ class Connections:
     """Belongs to one event loop."""
 
     def __init__(
-        self, settings: ServerSettings, loop: asyncio.AbstractEventLoop, watcher: Watcher | None = None
+        self,
+        settings: ServerSettings,
+        loop: asyncio.AbstractEventLoop,
+        watcher: Watcher | None = None,
+        *,
+        gate: Gate | None = None,
     ) -> None:
         self.settings = settings
+        self.gate = gate
+        """None: whoever can connect may ask for everything."""
         self.metrics = ServerMetrics()
         self.watcher = watcher
         self.is_draining = False
@@ -69,31 +81,46 @@ class Connections:
         self.usual_heads: dict[int, bytes] = {}
         """Heads of the commonest answer, by the size of its body. They hold the date, so they live as long."""
         self._loop = loop
+        self.buffered_bytes = 0
+        """Of request bodies over `COUNTED_BYTES`, as far as they have arrived and until they are answered."""
         self._open: set[Connection] = set()
+        self._clients: dict[str, int] = {}
+        """Open connections by address, counted only where `max_connections_per_client` asks for it."""
         self._timer: asyncio.TimerHandle | None = None
         self._all_gone: asyncio.Future[None] | None = None
 
-    @property
-    def is_full(self) -> bool:
-        """True when no further connection may join."""
-        return len(self._open) >= self.settings.max_connections
+    def why_full(self, client: str) -> str:
+        """Which limit keeps a further connection of that address out; empty for none."""
+        settings = self.settings
+        if len(self._open) >= settings.max_connections:
+            return f"The server has its max_connections ({settings.max_connections}) open."
+        most = settings.max_connections_per_client
+        if most and self._clients.get(client, 0) >= most:
+            return f"{client} has max_connections_per_client ({most}) open."
+        return ""
 
     @property
     def open_count(self) -> int:
         """How many are open."""
         return len(self._open)
 
-    def join(self, connection: Connection) -> None:
-        """A connection was made."""
+    def join(self, connection: Connection, client: str = "") -> None:
+        """A connection was made. Its address is told where `max_connections_per_client` is set."""
         self._open.add(connection)
+        if client:
+            self._clients[client] = self._clients.get(client, 0) + 1
         self.metrics.accepted += 1
         if self._timer is None:
             self._tell_time()
             self._schedule()
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: Connection, client: str = "") -> None:
         """It is gone."""
         self._open.discard(connection)
+        if client:
+            left = self._clients.pop(client) - 1
+            if left:
+                self._clients[client] = left
         if not self._open and self._all_gone is not None and not self._all_gone.done():
             self._all_gone.set_result(None)
 

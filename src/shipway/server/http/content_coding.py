@@ -8,6 +8,10 @@ from shipway.errors import MalformedRequestError, RequestTooLargeError, Unsuppor
 
 LEVEL = 1
 """Answers are mostly numbers: level 9 takes 8 times as long and saves a tenth more."""
+_PIECE_BYTES = 64 * 2**10
+_FREE_MEMBERS = 16
+_LEAST_MEMBER_BYTES = 4096
+"""A gzip body may be many members, but an empty one takes 20 bytes: a body could hold millions of them."""
 _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15
 
 
@@ -31,22 +35,35 @@ def decompress(body: bytes, coding: str, *, limit: int) -> bytes:
 
 def _inflate(body: bytes, window: int, name: str, *, limit: int) -> bytes:
     parts: list[bytes] = []
-    size, rest = 0, body
+    size, position, members = 0, 0, 1
+    stream = zlib.decompressobj(window)
     try:
-        while rest or not parts:
-            stream = zlib.decompressobj(window)
-            parts.append(stream.decompress(rest, limit - size + 1))
+        while position < len(body):
+            # In pieces: zlib copies what lies behind a member's end, for each member.
+            piece = body[position : position + _PIECE_BYTES]
+            parts.append(stream.decompress(piece, limit - size + 1))
             size += len(parts[-1])
             if size > limit:
                 raise RequestTooLargeError(
                     f"The body is over max_body_bytes ({limit}) once its {name} coding is undone.",
                     hint="Send fewer rows in a request.",
                 )
+            position += len(piece) - len(stream.unused_data)
             if not stream.eof:
-                raise MalformedRequestError(f"The {name} body ends in the middle of its stream.")
-            rest = stream.unused_data if window == _GZIP else b""
+                continue
+            if window != _GZIP or position == len(body):
+                break
+            members += 1
+            if members > _FREE_MEMBERS + position // _LEAST_MEMBER_BYTES:
+                raise MalformedRequestError(
+                    f"The gzip body has {members} members or more in {position} bytes.",
+                    hint="Compress the body as one.",
+                )
+            stream = zlib.decompressobj(window)
     except zlib.error as error:
         raise MalformedRequestError(f"The body is not {name}, as Content-Encoding says: {error}.") from error
+    if not stream.eof:
+        raise MalformedRequestError(f"The {name} body ends in the middle of its stream.")
     return b"".join(parts)
 
 

@@ -93,6 +93,8 @@ class Exchange:
         """Sends `{"error": …}` with the status that the error has."""
         status = status_of(error)
         retry_seconds = getattr(error, "retry_seconds", None) or RETRY_AFTER_SECONDS.get(status)
+        if status == 401:
+            headers += b"WWW-Authenticate: Bearer\r\n"  # RFC 9110, 15.5.2: it must be there
         if retry_seconds:
             headers += b"Retry-After: %d\r\n" % retry_seconds
         text = f"{error.message} {error.hint}".rstrip()

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 
+from shipway.server.access.gate import has_key
+from shipway.server.access.scopes import Scope
+
 MOST_HEADS = 512
 MOST_HEAD_BYTES = 1024
 MOST_HEADERS = 32
@@ -32,6 +35,7 @@ class Head:
         "is_usual",
         "json_length",
         "method",
+        "reach",
         "request_id",
         "target",
         "timeout",
@@ -45,6 +49,7 @@ class Head:
         *,
         is_last: bool = False,
         is_http_10: bool = False,
+        reach: Scope = Scope.ADMIN,
     ) -> None:
         self.method = method
         self.target = target
@@ -63,6 +68,8 @@ class Head:
         self.content_encoding = headers.get(b"content-encoding")
         self.json_length = headers.get(b"inference-header-content-length")
         self.timeout = headers.get(b"x-request-timeout-ms")
+        self.reach = reach
+        """How far the key goes that it carries; on a port without keys, everywhere."""
 
 
 class KnownHeads:
@@ -79,6 +86,12 @@ class KnownHeads:
             return
         if any(name in head.headers for name in _NEVER_KNOWN):
             return
+        if head.reach is Scope.OPEN and has_key(head.headers):
+            return  # whoever guesses keys must not push out the heads of those who have one
         if len(self._heads) >= MOST_HEADS:
             self._heads.clear()
         self._heads[text] = head
+
+    def forget(self) -> None:
+        """The keys have changed, and with them how far a head goes."""
+        self._heads.clear()

@@ -22,7 +22,9 @@ from shipway.errors import (
     UnavailableError,
     UnsupportedRequestError,
 )
-from shipway.server.http.connections import Connections
+from shipway.server.access.gate import Gate
+from shipway.server.access.scopes import Scope
+from shipway.server.http.connections import COUNTED_BYTES, Connections
 from shipway.server.http.content_coding import choose_coding, compress
 from shipway.server.http.exchange import Exchange
 from shipway.server.http.heads import Head
@@ -31,6 +33,13 @@ _OFF_LOOP_BYTES = 64 * 2**10
 _LINGER_SECONDS = 2.0
 """After a refusal the rest of the request is read and dropped for this long: closing at once would reset the
 connection, and the client would never see the answer (RFC 9112, 9.6)."""
+_READ_BYTES = 256 * 2**10
+"""The loop reads at most so much at once."""
+_SMALL_BYTES = 4096
+_FRAMING_TIMES = 16
+"""A body in chunks of one byte is five times framing."""
+_TLS_HELLO = b"\x16\x03"
+"""A TLS record with a handshake (RFC 8446, 5.1)."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
 _NO_HEAD = Head(b"", b"", {})
@@ -76,32 +85,40 @@ class HttpConnection(asyncio.Protocol):
         """Of the request that the parser finished last, in these bytes."""
         self._fed_bytes = 0
         """No less than what arrived of the current request: while it is small, its head is."""
+        self._last_fed_bytes = 0
         self._header_bytes = 0
         """Names and values, counted only where so much arrived that they could be too many."""
         self._head_bytes = -1
         """Of an incomplete head, what arrived after the read that began it; -1 during that one."""
-        self._chunks: list[bytes] = []
+        self._header_count = 0
+        self._chunks: list[bytes | bytearray] = []
         self._body_bytes = 0
+        self._held_bytes = 0
+        """Of the body that is being received, what `Connections.buffered_bytes` counts."""
+        self._reach = Scope.ADMIN
+        self._client = ""
+        """Its address, where that is asked for."""
 
     # The event loop calls these.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The loop has accepted a client."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class does not inherit from it
-        if self.connections.is_full:
-            limit = self._settings.max_connections
-            self._refuse(
-                UnavailableError(
-                    f"The server has its max_connections ({limit}) open.", hint="Connect again later."
-                )
-            )
-        self.connections.join(self)
+        if self._settings.max_connections_per_client:
+            self._client = str((transport.get_extra_info("peername") or ("",))[0])
+        full = self.connections.why_full(self._client)
+        if full:
+            self._refuse(UnavailableError(full, hint="Connect again later."))
+        self.connections.join(self, self._client)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The client is gone: what it still waits for is dropped."""
         self._transport = None
-        self.connections.leave(self)
+        self.connections.leave(self, self._client)
+        self._let_go()
         for exchange in self.exchanges:
+            if len(exchange.body) > COUNTED_BYTES:
+                self.connections.buffered_bytes -= len(exchange.body)
             if exchange.payload is None:
                 self.connections.metrics.abandoned += 1
             if exchange.job is not None:
@@ -130,15 +147,18 @@ class HttpConnection(asyncio.Protocol):
             self._update_reading()
 
     def _parse(self, data: bytes) -> None:
+        self._last_fed_bytes = len(data)
         self._fed_bytes = len(data) if self._phase is _BETWEEN else self._fed_bytes + len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._go_on_after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._refuse(self._refusal or MalformedRequestError(f"The request is not HTTP/1.1: {error}."))
+            self._refuse(self._refusal or _explain_garbage(data, error))
         if self._phase is _HEAD:
             self._count_head(len(data))
+        elif self._phase is _BODY:
+            self._count_framing()
 
     def eof_received(self) -> bool:
         """A client that has sent all may still wait for its answers."""
@@ -167,6 +187,8 @@ class HttpConnection(asyncio.Protocol):
         self._body_bytes = 0
         self._head_bytes = -1
         self._header_bytes = 0
+        self._header_count = 0
+        self._fed_bytes = self._last_fed_bytes
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
@@ -176,6 +198,7 @@ class HttpConnection(asyncio.Protocol):
         """One header."""
         if self._phase is _HEAD:  # after the body they are trailers, which nothing here needs
             self._headers[name.lower()] = value
+            self._header_count += 1
             if self._fed_bytes > self._settings.max_head_bytes:
                 self._header_bytes += len(name) + len(value) + 4  # ": " and the line end
 
@@ -187,11 +210,15 @@ class HttpConnection(asyncio.Protocol):
         most = self._settings.max_head_bytes
         if self._fed_bytes > most and len(self._url) + self._header_bytes > most:
             self._stop(self._head_too_large())
+        if self._header_count > self._settings.max_headers:
+            self._stop(self._too_many_headers())
         length = headers.get(b"content-length")
         if length is not None and int(length) > self._settings.max_body_bytes:
             self._stop(self._body_too_large(int(length)))
         if b"upgrade" in headers and (length or b"transfer-encoding" in headers):
             self._stop(UnsupportedRequestError("A request with a body cannot change the protocol (Upgrade)."))
+        if self.connections.gate is not None:
+            self._pass_gate(self.connections.gate, has_body=bool(length) and length != b"0")
         if b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
             self._invite_body()
 
@@ -200,11 +227,21 @@ class HttpConnection(asyncio.Protocol):
         self._body_bytes += len(body)
         if self._body_bytes > self._settings.max_body_bytes:
             self._stop(self._body_too_large(self._body_bytes))
-        self._chunks.append(body)
+        if self._body_bytes > COUNTED_BYTES:
+            self._hold(self._body_bytes)
+        chunks = self._chunks
+        if len(body) >= _SMALL_BYTES or not chunks:
+            chunks.append(body)
+        elif isinstance(chunks[-1], bytearray) and len(chunks[-1]) < COUNTED_BYTES:
+            chunks[-1] += body
+        else:
+            chunks.append(bytearray(body))  # in chunks of 2 bytes a body would take 24 times its size
 
     def on_message_complete(self) -> None:
         """A request is whole."""
         self._phase = _BETWEEN
+        if self._held_bytes:
+            self._let_go()
         parser, chunks = self._parser, self._chunks
         self._chunks = []
         head = self._parsed_head = Head(
@@ -213,13 +250,16 @@ class HttpConnection(asyncio.Protocol):
             self._headers,
             is_last=not parser.should_keep_alive(),
             is_http_10=b"connection" in self._headers and parser.get_http_version() == "1.0",
+            reach=self._reach,
         )
         if head.is_last:
             self._find_head = _find_none  # the parser refuses what follows, so it must see it
-        self._take(head, chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        self._take(head, bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks))
 
     def _take(self, head: Head, body: bytes) -> None:
         exchange = Exchange(self, head, body)
+        if len(body) > COUNTED_BYTES:
+            self.connections.buffered_bytes += len(body)
         self.exchanges.append(exchange)
         self._handle(exchange)
 
@@ -235,6 +275,8 @@ class HttpConnection(asyncio.Protocol):
         exchanges, transport = self.exchanges, self._transport
         while exchanges and (payload := exchanges[0].payload) is not None:
             exchange = exchanges.popleft()
+            if len(exchange.body) > COUNTED_BYTES:
+                self.connections.buffered_bytes -= len(exchange.body)
             if transport is None or self._has_ended:
                 continue
             self._progress += 1
@@ -272,8 +314,8 @@ class HttpConnection(asyncio.Protocol):
             return
         self._age_seconds += seconds
         settings, age = self._settings, self._age_seconds
-        if not self._is_writable and age >= settings.send_seconds:
-            self.abort()
+        if (not self._is_writable or self._has_ended) and age >= settings.send_seconds:
+            self.abort()  # it does not take its answer, or its last one
         elif self._phase is _HEAD and age >= settings.head_seconds:
             self._refuse(self._too_slow("head", "head_seconds", settings.head_seconds))
         elif self._phase is _BODY and age >= settings.body_seconds:
@@ -299,6 +341,7 @@ class HttpConnection(asyncio.Protocol):
         """Answers with the error after what is under way, and takes nothing more from this connection."""
         self._phase = _REFUSED
         self._chunks = []
+        self._let_go()
         exchange = Exchange(self, Head(b"", self._url, {}, is_last=True), b"")
         self.exchanges.append(exchange)
         exchange.fail(error)
@@ -348,6 +391,47 @@ class HttpConnection(asyncio.Protocol):
             self._is_reading = should_read
             (transport.resume_reading if should_read else transport.pause_reading)()
 
+    def _count_framing(self) -> None:
+        """Bounds what comes with a body and is none of it: sizes and extensions of chunks, and trailers."""
+        body_bytes, most = self._body_bytes, self._settings.max_head_bytes
+        if self._fed_bytes - body_bytes > _READ_BYTES + most + _FRAMING_TIMES * body_bytes:
+            self._refuse(
+                RequestTooLargeError(
+                    f"The chunks' sizes, extensions and trailers are over {_FRAMING_TIMES} times the body and "
+                    f"max_head_bytes ({most})."
+                )
+            )
+
+    def _pass_gate(self, gate: Gate, *, has_body: bool) -> None:
+        """How far this head goes. A body is received only from who may send one."""
+        headers = self._headers
+        self._reach = gate.reach_of(headers)
+        if self._reach < Scope.INFER and (has_body or b"transfer-encoding" in headers):
+            self._stop(gate.refusal(headers, Scope.INFER))
+
+    def _hold(self, body_bytes: int) -> None:
+        """Counts the body that is being received among those in memory."""
+        connections, most = self.connections, self._settings.max_buffered_bytes
+        connections.buffered_bytes += body_bytes - self._held_bytes
+        self._held_bytes = body_bytes
+        if connections.buffered_bytes > most:
+            self._stop(
+                UnavailableError(
+                    f"The bodies of unanswered requests are over max_buffered_bytes ({most}).",
+                    hint="Send it again later.",
+                )
+            )
+
+    def _let_go(self) -> None:
+        """It is received, or will not be."""
+        self.connections.buffered_bytes -= self._held_bytes
+        self._held_bytes = 0
+
+    def _too_many_headers(self) -> RequestTooLargeError:
+        return RequestTooLargeError(
+            f"The request has {self._header_count} headers; max_headers is {self._settings.max_headers}."
+        )
+
     def _head_too_large(self) -> RequestTooLargeError:
         return RequestTooLargeError(
             f"The request line and headers are over max_head_bytes ({self._settings.max_head_bytes})."
@@ -362,6 +446,15 @@ class HttpConnection(asyncio.Protocol):
     @staticmethod
     def _too_slow(part: str, limit: str, seconds: float) -> RequestTimeoutError:
         return RequestTimeoutError(f"The request's {part} did not arrive within {limit} ({seconds:g} s).")
+
+
+def _explain_garbage(data: bytes, error: Exception) -> MalformedRequestError:
+    if data.startswith(_TLS_HELLO):
+        return MalformedRequestError(
+            "The request is not HTTP/1.1: it begins a TLS connection.",
+            hint="This port is plain: use http://.",
+        )
+    return MalformedRequestError(f"The request is not HTTP/1.1: {error}.")
 
 
 def _find_none(_text: bytes) -> Head | None:
