@@ -1,4 +1,4 @@
-"""Connections that ask without pause and account for everything: each request got one right answer, or is lost."""
+"""Connections that ask without pause and account for every request: it got its answer, once, or it is lost."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Ledger:
 
     def assert_right(self) -> None:
         """Nothing lost, nothing wrong, every request accounted for once."""
-        assert self.wrong == []
-        assert self.lost == 0
+        assert not self.wrong, f"{self.wrong_count} of {self.answered} answers are wrong: {self.wrong}"
+        assert not self.lost, f"{self.lost} of {self.sent} requests got no answer; answered: {self.statuses}"
         assert self.sent == self.answered + self.dropped
 
 
