@@ -73,8 +73,8 @@ class RemoteFleet:
 
     def on_answered(self, message: Message) -> None:
         """What an `ask` of this process came to."""
-        answer = self._waiting.pop(message["ticket"])
-        if answer.done():  # whoever asked has gone
+        answer = self._waiting.pop(message["ticket"], None)
+        if answer is None or answer.done():  # whoever asked has gone
             return
         if message["error"] is None:
             answer.set_result(message["results"])

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from shipway.server.report import ModelStatus
 from shipway.server.workers.loop import Loop
@@ -18,6 +17,9 @@ from shipway.server.workers.witnessed import Witnessed
 
 _PIECE_BYTES = 2**18
 _DUMP_SECONDS = 0.3
+_REAP_SECONDS = 0.002
+_LINGER_SECONDS = 10.0
+"""The longest that a process takes to end once it has nothing to say any more: it gives its sessions back."""
 
 
 class Child:
@@ -116,19 +118,19 @@ class Child:
             self._on_message(self, message)
 
     def _end(self) -> None:
-        """The channel's end is the process's: what is left of it is ended, and waited for."""
+        """The channel's end is the process's, or it comes soon."""
         self._is_over = True
         self._loop.forget(self._control.fileno())
-        self._loop.forget(self.witnessed.channel.fileno())
-        self._wait_briefly()
-        self.process.kill()
-        self.process.wait()
-        self._on_death(self)
+        self._loop.call_later(_LINGER_SECONDS, self.process.kill)
+        self._reap()
 
-    def _wait_briefly(self) -> None:
+    def _reap(self) -> None:
         """A process that ends by itself lets go of the channel a little before it has a status."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(0.5)
+        if self.process.poll() is None:
+            self._loop.call_later(_REAP_SECONDS, self._reap)
+            return
+        self._loop.forget(self.witnessed.channel.fileno())
+        self._on_death(self)
 
     def _read_witness(self) -> None:
         self.witnessed.read()
