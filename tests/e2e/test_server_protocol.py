@@ -87,7 +87,7 @@ class TestDocuments:
     def test_server(self, wire, path):
         found = wire.request("GET", path).json
         assert found["name"] == "shipway"
-        assert found["extensions"] == ["binary_tensor_data", "statistics"]
+        assert found["extensions"] == ["binary_tensor_data", "model_configuration", "statistics"]
 
     def test_health(self, wire):
         assert wire.request("GET", "/v2/health/live").status == 200
