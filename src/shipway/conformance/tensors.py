@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from shipway.conformance.check import InapplicableError, UnmetError
+from shipway.conformance.check import InapplicableError, UndecidedError, UnmetError
 from shipway.types import Array
 
 NUMPY: dict[str, np.dtype[Any]] = {
@@ -28,6 +28,7 @@ NUMPY: dict[str, np.dtype[Any]] = {
 """The protocol's datatypes, with BF16 of Triton's extension."""
 WITHOUT_JSON = ("FP16", "BF16")
 _LENGTH = Struct("<I")
+_MOST_ELEMENTS = 2**24
 _FILLS = ("small", "zeros", "ones")
 
 
@@ -97,6 +98,10 @@ def _fill(datatype: str, shape: list[int], fill: str) -> Array:
     if datatype not in NUMPY:
         raise InapplicableError(f"the metadata's datatype {datatype!r} is none that can be generated")
     count = math.prod(shape)
+    if count > _MOST_ELEMENTS:
+        raise UndecidedError(
+            f"an input of shape {shape} is too large to make up; give real ones: --data D.npz"
+        )
     index = np.arange(count)
     whole = {"small": index % 2, "zeros": index * 0, "ones": index * 0 + 1}[fill]
     if datatype == "BYTES":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from served.zoo import VALUES
-from shipway.conformance.check import InapplicableError, UnmetError
+from shipway.conformance.check import InapplicableError, UndecidedError, UnmetError
 from shipway.conformance.tensors import (
     NUMPY,
     Port,
@@ -115,6 +115,10 @@ class TestGenerated:
         assert [one[0].data.tolist() for one in tried[:3]] == [[0], [0, 1], [0, 1, 0]]
         assert tried[-1][0].data.tolist() == [1, 1, 1]
         assert len(variants([Port("a", "INT64", (2,))])) == 3
+
+    def test_shapes_that_no_memory_holds(self):
+        with pytest.raises(UndecidedError, match="--data"):
+            variants([Port("a", "FP32", (2**40, 2**40))])
 
     def test_a_datatype_that_is_none(self):
         with pytest.raises(InapplicableError, match="float32"):

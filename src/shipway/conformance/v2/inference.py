@@ -32,7 +32,9 @@ def _gives_all_outputs(model: Model) -> None:
     found = model.infer()
     expected = {port.name: port for port in model.outputs}
     if set(found.outputs) != set(expected):
-        raise UnmetError(f"the outputs {', '.join(expected)}", ", ".join(found.outputs) or "none", found.reply)
+        raise UnmetError(
+            f"the outputs {', '.join(expected)}", ", ".join(found.outputs) or "none", found.reply
+        )
     for name, tensor in found.outputs.items():
         port = expected[name]
         if tensor.datatype != port.datatype or not port.fits(tensor.data.shape):

@@ -202,9 +202,8 @@ def _given(ports: Sequence[Port], data: Mapping[str, Array]) -> list[Tensor]:
     named = named or dict.fromkeys(data)
     missing = [name for name in named if name not in data]
     if missing:
-        raise UsageError(
-            f"--data has no array {missing[0]!r}, which is an input of the model; it has {', '.join(data)}.",
-            hint="Name the arrays as the model names its inputs.",
+        raise UndecidedError(
+            f"--data has no array {missing[0]!r}, an input of the model; it has {', '.join(data)}"
         )
     made = []
     for name, datatype in named.items():
