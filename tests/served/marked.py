@@ -5,6 +5,7 @@ The model is y = 2 x + 1, over whole numbers that float32 holds exactly, so that
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+import onnx
 from onnx import TensorProto, helper
 
 from served import models
@@ -41,8 +43,21 @@ def affine():
     )
 
 
-def affine_bundle(folder, *, name="affine", version="1"):
-    made = affine()
+def slow_affine():
+    """The same after the sums of `models.slow`: some tens of milliseconds, however many rows."""
+    made = models.slow()
+    graph = made.graph
+    graph.node[-1].output[0] = "z"
+    same = affine().graph
+    same.node[0].input[0] = "z"
+    graph.node.extend(same.node)
+    graph.initializer.extend(same.initializer)
+    onnx.checker.check_model(made)
+    return made
+
+
+def affine_bundle(folder, *, name="affine", version="1", made=None):
+    made = made or affine()
     x = np.arange(64, dtype=np.float32).reshape(32, 2)
     return write_bundle(folder, made, golden_of(made, {"x": x}), name=name, version=version)
 
@@ -107,6 +122,21 @@ class Marks:
         return Asked(
             self._post(head + x.tobytes(), b"Inference-Header-Content-Length: %d\r\n" % len(head)), judge
         )
+
+    def gzip(self) -> Asked:
+        """JSON, compressed on both ways: 400 rows, so that the answer is worth compressing."""
+        mark, _ = self._next()
+        tensor = {"name": "x", "shape": [400, 2], "datatype": "FP32", "data": [mark] * 800}
+        body = gzip.compress(json.dumps({"id": str(mark), "inputs": [tensor]}).encode(), 1)
+
+        def judge(status: int, head: bytes, body: bytes) -> str | None:
+            if status != 200 or b"content-encoding: gzip" not in head:
+                return f"mark {mark}, gzip: status {status}: {head!r} {body[:300]!r}"
+            answer = json.loads(gzip.decompress(body))
+            is_right = answer["id"] == str(mark) and answer["outputs"][0]["data"] == [2 * mark + 1] * 800
+            return None if is_right else f"mark {mark}, gzip: {str(answer)[:300]}"
+
+        return Asked(self._post(body, b"Content-Encoding: gzip\r\nAccept-Encoding: gzip\r\n"), judge)
 
     def invalid(self) -> Asked:
         """Must be refused with 400, and must not touch its neighbors."""

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from served.marked import Asked
 
@@ -24,6 +25,8 @@ class Ledger:
     dropped: int = 0
     """Requests that the client itself gave up."""
     refused_connections: int = 0
+    latencies: list[tuple[float, float]] | None = None
+    """Where a test wants them: when an answer came, and how long it took, in seconds."""
 
     @property
     def answered(self) -> int:
@@ -48,7 +51,7 @@ class Talker(asyncio.Protocol):
         self._ledger = ledger
         self._next = next_request
         self._depth = depth
-        self._owed: deque[Asked] = deque()
+        self._owed: deque[tuple[Asked, float]] = deque()
         self._left = b""
         self.is_last = False
         """The server has said that it closes, or there is nothing more to ask."""
@@ -99,7 +102,10 @@ class Talker(asyncio.Protocol):
         if not self._owed:
             self._ledger.add_wrong(f"an answer that nobody asked for: {body[:200]!r}")
             return
-        problem = self._owed.popleft().judge(status, head, body)
+        asked, sent_at = self._owed.popleft()
+        if self._ledger.latencies is not None:
+            self._ledger.latencies.append((now := perf_counter(), now - sent_at))
+        problem = asked.judge(status, head, body)
         if problem:
             self._ledger.add_wrong(problem)
 
@@ -110,7 +116,7 @@ class Talker(asyncio.Protocol):
             if asked is None:
                 self.is_last = True
                 break
-            self._owed.append(asked)
+            self._owed.append((asked, perf_counter()))
             batch.append(asked.data)
         if batch:
             self._ledger.sent += len(batch)
