@@ -405,6 +405,25 @@ class TestEnd:
         assert clients.refused_connections == 16
         assert not any(map(is_alive, ids))
 
+    @pytest.mark.parametrize("options", [(), TWO])
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_what_was_sent_in_one_go_is_answered_whole(self, echo, options, method):
+        """An answer says that it is the last one only where nothing waits behind it, in the kernel neither."""
+        if method == "GET":
+            one = request_bytes("GET", "/v2")
+        else:
+            one = request_bytes("POST", INFER.format("echo"), infer_body("x", np.ones((1, 2))))
+        count = 4000
+        with process.serving(echo, options=options) as server, Wire(server.port) as wire:
+            sender = threading.Thread(target=wire.send, args=(one * count,))
+            sender.start()
+            statuses = [wire.read().status]
+            server.process.send_signal(signal.SIGTERM)
+            statuses += [wire.read().status for _ in range(count - 1)]
+            sender.join()
+            assert statuses == [200] * count
+            assert server.process.wait(20) == 0
+
     def test_ctrl_c_in_a_terminal_reaches_every_process(self, echo):
         running = subprocess.Popen(
             [sys.executable, "-m", "shipway.server", str(echo), "--port", "0", *TWO],

@@ -7,6 +7,8 @@ here: sizes as bytes arrive, times by the sweep of `connections.py`.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import termios
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
@@ -72,6 +74,8 @@ class HttpConnection(asyncio.Protocol):
         self._phase = _BETWEEN
         self._refusal: ShipwayError | None = None
         self._is_reading = True
+        self._is_parsing = False
+        """What arrived together is being taken apart: more requests may follow in it."""
         self._is_writable = True
         self._peer_has_ended = False
         self._has_ended = False
@@ -149,12 +153,14 @@ class HttpConnection(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         self._last_fed_bytes = len(data)
         self._fed_bytes = len(data) if self._phase is _BETWEEN else self._fed_bytes + len(data)
+        self._is_parsing = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._go_on_after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(self._refusal or _explain_garbage(data, error))
+        self._is_parsing = False
         if self._phase is _HEAD:
             self._count_head(len(data))
         elif self._phase is _BODY:
@@ -264,11 +270,23 @@ class HttpConnection(asyncio.Protocol):
         self._handle(exchange)
 
     @property
+    def is_receiving(self) -> bool:
+        """A part of a request has arrived."""
+        return self._phase is _HEAD or self._phase is _BODY
+
+    @property
     def owes(self) -> bool:
         """A request has begun, and its answer was not handed to the transport yet."""
-        return bool(self.exchanges) or self._phase is _HEAD or self._phase is _BODY
+        return bool(self.exchanges) or self.is_receiving
 
     # Exchanges call these.
+
+    def is_quiet(self) -> bool:
+        """No further request is on its way here, as far as this process and the kernel can tell."""
+        if self._is_parsing or self.is_receiving or self._transport is None:
+            return False
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        return fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)) == bytes(4)
 
     def flush(self) -> None:
         """Sends every answer whose turn it is."""
