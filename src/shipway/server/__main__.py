@@ -79,6 +79,7 @@ def _print_report(report: StartReport) -> None:
                 for model in report.models
             ],
         }
+        | ({"management": report.management_url} if report.management_url else {})
     )
 
 

@@ -6,17 +6,39 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from typing import Any
 
+from shipway.server.access.tls import Tls
 from shipway.server.sockets import BACKLOG, address_of, bind
 
 __all__ = ["Listener", "bind"]
+
+_SHORTEST_HANDSHAKE_SECONDS = 0.1
+"""The loop takes none of 0."""
+_GOODBYE_SECONDS = 2.0
+"""So long a client may take to confirm the end of an encrypted connection."""
 
 
 class Listener:
     """Hands each connection to a protocol until `stop`."""
 
-    def __init__(self, listener: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
-        self.url = address_of(listener)
+    def __init__(
+        self,
+        listener: socket.socket,
+        make: Callable[[], asyncio.Protocol],
+        tls: Tls | None = None,
+        *,
+        handshake_seconds: float = 10.0,
+    ) -> None:
+        self.url = address_of(listener, is_encrypted=tls is not None)
+        self._tls: dict[str, Any] = {}
+        """What the loop is told about TLS; nothing for a plain port."""
+        if tls is not None:
+            self._tls = {
+                "ssl": tls.context,
+                "ssl_handshake_timeout": max(handshake_seconds, _SHORTEST_HANDSHAKE_SECONDS),
+                "ssl_shutdown_timeout": _GOODBYE_SECONDS,
+            }
         self._socket = listener
         self._make = make
         self._server: asyncio.Server | None = None
@@ -24,12 +46,12 @@ class Listener:
     async def start(self) -> None:
         """Accepts from now on."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._make, sock=self._socket, backlog=BACKLOG)
+        self._server = await loop.create_server(self._make, sock=self._socket, backlog=BACKLOG, **self._tls)
 
     async def take(self, connection: socket.socket) -> None:
         """Serves a connection that another process has accepted."""
         connection.setblocking(False)
-        await asyncio.get_running_loop().connect_accepted_socket(self._make, connection)
+        await asyncio.get_running_loop().connect_accepted_socket(self._make, connection, **self._tls)
 
     async def stop(self) -> None:
         """Accepts no more, but for those whose connection the kernel has made already.

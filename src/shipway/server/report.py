@@ -22,6 +22,8 @@ class StartReport:
 
     url: str
     models: tuple[ModelStatus, ...]
+    management_url: str = ""
+    """Of the management port; empty where there is none."""
 
     @property
     def is_ready(self) -> bool:
@@ -29,11 +31,11 @@ class StartReport:
         return all(model.is_ready for model in self.models)
 
 
-def join_reports(url: str, told: Sequence[Sequence[ModelStatus]]) -> StartReport:
+def join_reports(url: str, told: Sequence[Sequence[ModelStatus]], *, management_url: str = "") -> StartReport:
     """Of several processes: a version that one of them refused is refused."""
     models: dict[tuple[str, str], ModelStatus] = {}
     for model in (model for process in told for model in process):
         known = models.get((model.name, model.version))
         if known is None or known.is_ready:
             models[model.name, model.version] = model
-    return StartReport(url, tuple(models.values()))
+    return StartReport(url, tuple(models.values()), management_url)

@@ -92,6 +92,29 @@ class ServerSettings:
     """Of one run at most; 0: the processors that may be used, shared among the workers."""
     worker_hang_seconds: float = 30.0
     """A worker whose event loop stands still for this time is ended and replaced."""
+    log_format: str = "auto"
+    """Of the lines on standard error: json, text, or auto: text on a terminal."""
+    log_requests: str = "errors"
+    """Which requests get a line: none, errors (of one code, ten a second), or all."""
+    traces_endpoint: str = ""
+    """Base URL of an OpenTelemetry collector (OTLP over HTTP); `OTEL_EXPORTER_OTLP_ENDPOINT` serves too."""
+    traces_share: float = 1.0
+    """Of the requests whose caller does not say whether it records the trace: 0 to 1."""
+    capture_folder: str = ""
+    """Where captured requests are written; empty: none are."""
+    capture_share: float = 0.0
+    """Of the requests: 0 to 1."""
+    capture_max_bytes: int = 2**30
+    """The folder's files stay under this; the oldest make room."""
+    capture_redact: str = ""
+    """Inputs and outputs whose values are left out, by name, with commas between."""
+    capture_headers: str = ""
+    """Request headers that are kept, by name, with commas between; those that carry keys never are."""
+
+    @property
+    def has_access_files(self) -> bool:
+        """Whether there are files of keys or certificates, which SIGHUP reads anew."""
+        return bool(self.api_keys or self.management_keys or self.tls_certificate)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -101,6 +124,8 @@ class ServerSettings:
             name = PREFIX + field.name.upper()
             if name in environment:
                 given[field.name] = _parse(field.name, environment[name], type(field.default), shown=name)
+        if environment.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+            given.setdefault("traces_endpoint", environment["OTEL_EXPORTER_OTLP_ENDPOINT"])
         return cls(**given)
 
     def changed_by(self, assignments: Sequence[str]) -> Self:

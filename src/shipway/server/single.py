@@ -40,6 +40,8 @@ async def _serve(
     if until_eof:
         _stop_at_end_of_input(stop)
     server = Server(settings)
+    if settings.has_access_files and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.read_anew)
     starting = asyncio.create_task(server.start(bundles))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)

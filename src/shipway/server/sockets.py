@@ -51,6 +51,22 @@ def bind_several(host: str, port: int, count: int) -> list[socket.socket]:
     return listeners + [bind(host, found, shares_port=True) for _ in range(count - 1)]
 
 
+def reserve(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen: it keeps a port for those that will share it.
+
+    Raises as `bind` does.
+    """
+    bind(host, port).close()
+    reserved = bind(host, port, shares_port=True)
+    found = reserved.getsockname()
+    kept = socket.socket(reserved.family, reserved.type, reserved.proto)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    kept.bind(found)
+    reserved.close()
+    return kept
+
+
 def _explain(
     error: OSError | OverflowError, host: str, port: int
 ) -> PortInUseError | PermissionDeniedError | UsageError:
@@ -70,8 +86,9 @@ def _explain(
     )
 
 
-def address_of(listener: socket.socket) -> str:
-    """`http://host:port`, as a client on this machine reaches it."""
+def address_of(listener: socket.socket, *, is_encrypted: bool = False) -> str:
+    """`http://host:port`, or `https://…`, as a client on this machine reaches it."""
+    scheme = "https" if is_encrypted else "http"
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -39,7 +39,7 @@ class Loop:
 
     def forget(self, descriptor: int) -> None:
         """Watches it no more; to be called before it is closed."""
-        with suppress(KeyError):
+        with suppress(KeyError, ValueError):  # never watched, or closed already
             self._selector.unregister(descriptor)
 
     def call_later(self, seconds: float, callback: Callback) -> None:
@@ -82,9 +82,10 @@ class Loop:
 
 
 class Signals:
-    """SIGTERM and SIGINT as callbacks of a loop, while it is entered. Only the main thread gets signals."""
+    """SIGTERM, SIGINT and `others` as callbacks of a loop, while it is entered. Only main threads get signals."""
 
-    def __init__(self, loop: Loop, on_signal: Callable[[int], None]) -> None:
+    def __init__(self, loop: Loop, on_signal: Callable[[int], None], *others: signal.Signals) -> None:
+        self._numbers = (signal.SIGTERM, signal.SIGINT, *others)
         self._loop = loop
         self._on_signal = on_signal
         self._is_main = threading.current_thread() is threading.main_thread()
@@ -95,7 +96,7 @@ class Signals:
         self._read, self._write = os.pipe()
         for descriptor in (self._read, self._write):
             os.set_blocking(descriptor, False)
-        self._before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._before = {number: signal.signal(number, _ignore) for number in self._numbers}
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         self._loop.watch(self._read, self._arrived)
 

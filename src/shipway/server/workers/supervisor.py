@@ -23,7 +23,7 @@ from shipway.errors import ShipwayError, UsageError, WorkerCrashedError
 from shipway.runtimes.cpu_quota import usable_processors
 from shipway.server.report import ModelStatus, StartReport, join_reports
 from shipway.server.settings import ServerSettings
-from shipway.server.sockets import address_of, bind_several
+from shipway.server.sockets import address_of, bind_several, reserve
 from shipway.server.workers.asking import Asking, Finished, Journal
 from shipway.server.workers.child import Child
 from shipway.server.workers.loop import Loop, Signals
@@ -69,10 +69,15 @@ class Supervisor:
         self._bundles = [str(path) for path in bundles]
         self._count = count_workers(settings)
         self._settings = _share(settings, self._count)
+        self._reserved: socket.socket | None = None
+        """Keeps the management port, which the workers share."""
+        self._management_url = ""
+        if settings.management_port >= 0:
+            self._reserve_management()
         self._settled = settled
         self._until_eof = until_eof
         listeners = bind_several(settings.host, settings.port, self._count)
-        self.url = address_of(listeners[0])
+        self.url = address_of(listeners[0], is_encrypted=bool(settings.tls_certificate))
         self._places = [Place(number, listener) for number, listener in enumerate(listeners)]
         self._loop = Loop()
         self._orphans = Orphans(self._loop, self._takers)
@@ -91,7 +96,8 @@ class Supervisor:
         Raises what a worker could not start for, `WorkerCrashedError`, and what `settled` raised.
         """
         _raise_descriptor_limit()
-        signals = Signals(self._loop, self._on_signal)
+        others = [signal.SIGHUP] if self._settings.has_access_files else []
+        signals = Signals(self._loop, self._on_signal, *others)
         try:
             with signals:
                 if self._until_eof:
@@ -105,6 +111,12 @@ class Supervisor:
         if self._failure is not None:
             raise self._failure
         return self._is_clean
+
+    def _reserve_management(self) -> None:
+        settings = self._settings
+        self._reserved = reserve(settings.management_host, settings.management_port)
+        self._management_url = address_of(self._reserved, is_encrypted=bool(settings.tls_certificate))
+        self._settings = replace(settings, management_port=self._reserved.getsockname()[1])
 
     # Workers begin.
 
@@ -125,13 +137,14 @@ class Supervisor:
             self._loop.call_later(place.restarts.delay_after(0.0) or 1.0, lambda: self._start(place))
             return
         place.child = child
+        journal = self._journal.since(0)
         child.send(
             "start",
             bundles=self._bundles,
             # The wait before the drain is the supervisor's.
             settings=msgspec.to_builtins(replace(self._settings, drain_wait_seconds=0.0)),
-            is_replacement=self._has_reported,
-            journal=self._journal.since(0),
+            is_replacement=self._has_reported or bool(journal),
+            journal=journal,
         )
 
     def _on_message(self, place: Place, child: Child, message: Message) -> None:
@@ -146,18 +159,20 @@ class Supervisor:
         elif kind == "accepting":
             self._on_accepting(place, child)
         elif kind == "settled":
-            self._on_settled(place, child, message)
+            self._on_settled(child, message)
         elif kind == "failed":
             self._on_failed(child, read_error(message["error"]))
 
     def _on_accepting(self, place: Place, child: Child) -> None:
         child.is_accepting = True
+        if self._has_reported:
+            log.warning("worker %d is up again", place.number)
         if place.is_covered:
             place.is_covered = False
             self._loop.forget(place.listener.fileno())
         self._orphans.place_waiting()
 
-    def _on_settled(self, place: Place, child: Child, message: Message) -> None:
+    def _on_settled(self, child: Child, message: Message) -> None:
         child.models = [ModelStatus(**model) for model in message["models"]]
         if not child.is_accepting:
             missed = self._journal.since(message["journal"])
@@ -165,7 +180,6 @@ class Supervisor:
                 child.send("replay", journal=missed)
                 return
             child.send("accept")
-            log.warning("worker %d is up again", place.number)
         self._report()
 
     def _report(self) -> None:
@@ -176,7 +190,7 @@ class Supervisor:
             return
         self._has_reported = True
         try:
-            self._settled(join_reports(self.url, told))
+            self._settled(join_reports(self.url, told, management_url=self._management_url))
         except BaseException as error:  # noqa: BLE001 - raised again by `run`, once everything has ended
             self._fail(error)
 
@@ -286,6 +300,11 @@ class Supervisor:
 
     def _on_signal(self, number: int) -> None:
         """The first one drains; a second one ends everything at once, as it does by default."""
+        if number == signal.SIGHUP:
+            for place in self._places:
+                if place.child is not None:
+                    place.child.send("read_anew")
+            return
         if not self._is_ending:
             self._end()
             return
@@ -349,6 +368,8 @@ class Supervisor:
                 place.child.process.wait()
                 place.child.close()
                 place.child = None
+        if self._reserved is not None:
+            self._reserved.close()
         self._orphans.close()
         self._loop.close()
 
@@ -356,6 +377,8 @@ class Supervisor:
 def count_workers(settings: ServerSettings) -> int:
     """How many processes serve; 1: no supervisor. Raises `UsageError` where several cannot be."""
     count = settings.workers or usable_processors()
+    if count < 0:
+        raise UsageError(f"workers: expected 0 or more, found {count}.", hint="0 or auto: one a processor.")
     if count > 1 and not sys.platform.startswith("linux"):
         raise UsageError(
             f"{count} workers need Linux; found {sys.platform}.", hint="Serve with --workers 1, the default."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -10,15 +11,15 @@ from shipway.server.models.model import ServedModel
 from shipway.server.service import Service
 from shipway.types import TensorSpec
 
-EXTENSIONS = ("binary_tensor_data", "statistics")
+EXTENSIONS = ("binary_tensor_data", "model_configuration", "statistics")
 Document = dict[str, Any]
 
 
-def server_document() -> Document:
+def server_document(more_extensions: Sequence[str] = ()) -> Document:
     """`GET /v2`."""
     from importlib.metadata import version
 
-    return {"name": "shipway", "version": version("shipway"), "extensions": list(EXTENSIONS)}
+    return {"name": "shipway", "version": version("shipway"), "extensions": [*EXTENSIONS, *more_extensions]}
 
 
 def index_document(service: Service) -> Document:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
 
@@ -14,6 +14,7 @@ from shipway.server.access.scopes import Scope
 from shipway.server.http.bodies import Bodies
 from shipway.server.http.exchange import OCTETS, Exchange
 from shipway.server.http.routes import Endpoint
+from shipway.server.http.v2.configuration import configuration_document
 from shipway.server.http.v2.documents import index_document, model_document, server_document
 from shipway.server.http.v2.reply import ReplyWriter
 from shipway.server.http.v2.request import InferCall, RequestReader
@@ -30,7 +31,9 @@ Document = tuple[int, object]
 class V2Translator:
     """Answers `/v2/…`, and `/` with where to go."""
 
-    def __init__(self, service: Service, bodies: Bodies) -> None:
+    def __init__(self, service: Service, bodies: Bodies, more_extensions: Sequence[str] = ()) -> None:
+        self._more_extensions = more_extensions
+        """Of the protocol, which other translators of the same port offer."""
         self._service = service
         self._bodies = bodies
         self._inferring: dict[tuple[ServedModel, bool], InferRoute] = {}
@@ -42,9 +45,9 @@ class V2Translator:
         service = self._service
         match path:
             case []:
-                return _document(lambda: (200, index_document(service)), Scope.OPEN)
+                return _document(lambda: (200, index_document(service)))
             case ["v2"]:
-                return _document(lambda: (200, server_document()), Scope.OPEN)
+                return _document(lambda: (200, server_document(self._more_extensions)), Scope.OPEN)
             case ["v2", "health", "live"]:
                 return _document(lambda: (200, {"live": True}), Scope.OPEN)
             case ["v2", "health", "ready"]:
@@ -53,6 +56,9 @@ class V2Translator:
                 name, version = model_of(path, suffix=1)
                 route = self._infer_route(service.find(name, version), is_versioned=version is not None)
                 return Endpoint(route.handle, methods=(b"POST",))
+            case ["v2", "models", *_, "config"]:
+                model = service.find(*model_of(path, suffix=1))
+                return _document(lambda: (200, configuration_document(model)))
             case ["v2", "models", *_, "ready"]:
                 return _document(lambda: self._model_ready(path), Scope.OPEN)
             case ["v2", "models", _] | ["v2", "models", _, "versions", _]:
@@ -102,6 +108,7 @@ class InferRoute:
             return
         asked_at = perf_counter()
         head, model = exchange.head, self._model
+        call: InferCall | None = None
         try:
             call = self._reader.read(body, head.json_length)
             done = partial(_reply, exchange, self._writer, model, call)
@@ -114,6 +121,8 @@ class InferRoute:
             )
         except ShipwayError as error:
             model.metrics.count_refusal(error)
+            if call is not None:
+                exchange.call_id = call.id
             raise
 
     def _give_to_next(self, exchange: Exchange) -> bool:
@@ -130,6 +139,8 @@ def _reply(
     exchange: Exchange, writer: ReplyWriter, model: ServedModel, call: InferCall, outcome: Outcome
 ) -> None:
     """Answers with what a run gave."""
+    if call.id:
+        exchange.call_id = call.id
     try:
         if isinstance(outcome, ShipwayError):
             exchange.fail(outcome)

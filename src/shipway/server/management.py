@@ -1,0 +1,58 @@
+"""The management port: what changes a running server, on a listener of its own that only this machine reaches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from shipway.server.access.admission import Admission
+from shipway.server.http.connections import Connections
+from shipway.server.http.protocol import HttpConnection
+from shipway.server.http.routes import Endpoint, Routes, Translator
+from shipway.server.listening import Listener, bind
+from shipway.server.service import Service
+from shipway.server.settings import ServerSettings
+
+
+class Management:
+    """Belongs to one event loop."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        service: Service,
+        admission: Admission,
+        translators: Sequence[Translator],
+        *,
+        shares_port: bool,
+    ) -> None:
+        """Binds its socket; `shares_port` with the other worker processes, any of which answers for all.
+
+        Raises `PortInUseError`, `PermissionDeniedError`, `UsageError`.
+        """
+        gate = admission.management_gate
+        self.connections = Connections(settings, asyncio.get_running_loop(), gate=gate)
+        routes = Routes(service, [WithoutInference(part) for part in translators], gate)
+        self.listener = Listener(
+            bind(settings.management_host, settings.management_port, shares_port=shares_port),
+            lambda: HttpConnection(self.connections, routes.handle),
+            admission.tls,
+            handshake_seconds=settings.head_seconds,
+        )
+        self.url = self.listener.url
+
+    async def drain(self) -> bool:
+        """No new connection, every accepted request answered; True when all were, in time."""
+        await self.listener.stop()
+        return await self.connections.drain()
+
+
+class WithoutInference:
+    """A translator without the paths on which models are asked: those belong to the main port and its limits."""
+
+    def __init__(self, translator: Translator) -> None:
+        self._translator = translator
+
+    def find(self, path: list[str]) -> Endpoint | None:
+        """See `Translator.find`."""
+        return None if path[-1:] == ["infer"] else self._translator.find(path)
