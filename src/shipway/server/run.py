@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from shipway.server.observation import logs
 from shipway.server.report import ModelStatus, StartReport
 from shipway.server.settings import ServerSettings
 
@@ -40,6 +41,7 @@ def run_server(
         if on_ready is not None and report.is_ready:
             on_ready(report.url)
 
+    logs.configure(settings.log_format)
     if settings.workers != 1:
         from shipway.server.workers.supervisor import Supervisor, count_workers  # here: for those who want it
 

@@ -10,6 +10,7 @@ from math import inf
 from shipway.errors import ModelNotFoundError, UnavailableError
 from shipway.server.models.model import ServedModel
 from shipway.server.models.repository import version_order
+from shipway.server.observation.capture import Capture
 from shipway.server.scheduling.cache import AnswerCache
 from shipway.server.scheduling.jobs import USUAL_PRIORITY, Job, Outcome
 from shipway.types import Array
@@ -34,10 +35,19 @@ class Waking(Exception):  # noqa: N818 - not a failure: ask again when it is don
 class Service:
     """What this process serves. Belongs to one event loop."""
 
-    def __init__(self, cache: AnswerCache | None = None) -> None:
+    def __init__(
+        self,
+        cache: AnswerCache | None = None,
+        *,
+        capture: Capture | None = None,
+        watch: Callable[[ServedModel], None] | None = None,
+    ) -> None:
+        """`watch` is called with every version that is put into service."""
         self._models: dict[str, dict[str, ServedModel]] = {}
         self._loading = 0
         self._cache = cache
+        self._capture = capture
+        self._watch = watch
         self.is_draining = False
         self.labels: Mapping[str, Mapping[str, str]] = {}
         """By model, what its versions are called: label → version."""
@@ -59,6 +69,8 @@ class Service:
         versions = self._models.setdefault(model.card.name, {})
         old = versions.get(model.card.version)
         versions[model.card.version] = model
+        if self._watch is not None:
+            self._watch(model)
         self._change()
         return old
 
@@ -168,6 +180,10 @@ class Service:
             raise UnavailableError(
                 f"{self._why_not(model)}.", hint="GET /v2/health/ready says when it turns ready."
             )
+        if self._capture is not None:
+            card = model.card
+            has_rows = card.signature.batch_axis is not None
+            done = self._capture.follow(card.name, card.version, inputs, done, has_rows=has_rows)
         if self._cache is not None:
             kept, done = self._cache.look_up(model, inputs, done)
             if kept is not None:

@@ -9,17 +9,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from socket import socket
 
+from shipway.server.access.admission import Admission
 from shipway.server.fleet import Alone, Fleet, Operations
 from shipway.server.http.bodies import Bodies
 from shipway.server.http.connections import Connections
 from shipway.server.http.exchange import Exchange
 from shipway.server.http.metrics_path import MetricsPath
+from shipway.server.http.pages.translator import PagesTranslator
 from shipway.server.http.protocol import HttpConnection
 from shipway.server.http.routes import Routes, Translator
+from shipway.server.http.tfs.translator import TfsTranslator
+from shipway.server.http.v2.repository import EXTENSION as REPOSITORY
+from shipway.server.http.v2.repository import NoRepository, RepositoryTranslator
 from shipway.server.http.v2.statistics import Statistics
 from shipway.server.http.v2.translator import V2Translator
 from shipway.server.listening import Listener, bind
+from shipway.server.management import Management
 from shipway.server.models.library import Library
+from shipway.server.observation.observation import make_observation
 from shipway.server.observation.snapshot import SNAPSHOT, snapshots
 from shipway.server.report import ModelStatus, StartReport
 from shipway.server.scheduling.cache import AnswerCache
@@ -46,26 +53,48 @@ class Server:
     ) -> None:
         """Binds a socket where it gets none. Raises `PortInUseError`, `PermissionDeniedError`, `UsageError`."""
         self.settings = settings
-        self.service = Service(AnswerCache(settings.cache_bytes) if settings.cache_bytes else None)
+        self.admission = admission = Admission(settings)
+        self._observation = observation = make_observation(settings)
+        cache = AnswerCache(settings.cache_bytes) if settings.cache_bytes else None
+        self.service = Service(cache, capture=observation.capture, watch=observation.watch)
         self.library = Library(self.service, settings)
         self.operations = dict(self.library.operations())
         self.fleet = make_fleet(self.operations)
-        self._connections = Connections(settings, asyncio.get_running_loop())
+        self._connections = Connections(
+            settings, asyncio.get_running_loop(), watcher=observation, gate=admission.gate
+        )
         self.operations[SNAPSHOT] = snapshots(
-            self._connections.metrics, self.service, self.library, lambda: self._connections.open_count
+            self._connections, self.service, self.library, observation
         )
         bodies = Bodies(settings.max_body_bytes)
         translators: list[Translator] = [
             Statistics(self.service, self.fleet),  # before V2, to which /v2/models/stats is a model's name
-            V2Translator(self.service, bodies),
+            V2Translator(self.service, bodies, [REPOSITORY] if settings.repository_api else []),
+            TfsTranslator(self.service, bodies),
+            PagesTranslator(self.service, needs_key=admission.gate is not None),
             MetricsPath(self.fleet),
         ]
-        routes = Routes(self.service, translators)
+        repository = RepositoryTranslator(self.fleet, bodies)
+        offered = (
+            repository
+            if settings.repository_api
+            else NoRepository(is_elsewhere=settings.management_port >= 0)
+        )
+        routes = Routes(self.service, [offered, *translators], admission.gate)
         self.listener = Listener(
             listener or bind(settings.host, settings.port),
             lambda: make_connection(self._connections, routes.handle),
+            admission.tls,
+            handshake_seconds=settings.head_seconds,
         )
         self.url = self.listener.url
+        self._management: Management | None = None
+        if settings.management_port >= 0:
+            telling_more = V2Translator(self.service, bodies, [REPOSITORY])
+            managing = [repository, translators[0], telling_more, *translators]
+            self._management = Management(
+                settings, self.service, admission, managing, shares_port=listener is not None
+            )
 
     async def start(self, bundles: Sequence[Path]) -> StartReport:
         """Listens at once, then loads and proves what is given. Raises as `Library.start` does."""
@@ -75,7 +104,20 @@ class Server:
     async def listen(self) -> None:
         """Alive from now on, and not ready before it knows what there is."""
         self.service.begin_loading(1)
+        await self.accept()
+
+    async def accept(self) -> None:
+        """Takes connections from now on."""
         await self.listener.start()
+        if self._management is not None:
+            await self._management.listener.start()
+
+    def read_anew(self) -> None:
+        """Keys and certificates may have changed: what comes from now on is let in by the new ones."""
+        self.admission.read_anew()
+        self._connections.heads.forget()
+        if self._management is not None:
+            self._management.connections.heads.forget()
 
     async def load(self, bundles: Sequence[Path]) -> StartReport:
         """Loads and proves; `service.begin_loading` has said that it would. Raises as `Library.start` does."""
@@ -87,6 +129,7 @@ class Server:
                 ModelStatus(model.card.name, model.card.version, model.is_ready, model.reason)
                 for model in self.service
             ),
+            management_url=self._management.url if self._management is not None else "",
         )
 
     async def drain(self) -> bool:
@@ -95,10 +138,14 @@ class Server:
         if self.settings.drain_wait_seconds:
             await asyncio.sleep(self.settings.drain_wait_seconds)
         await self.listener.stop()
-        if not await self._connections.drain():
+        drains = [self._connections.drain()]
+        if self._management is not None:
+            drains.append(self._management.drain())
+        if not all(await asyncio.gather(*drains)):
             return False  # a run that takes this long must not hold the process any longer
         await self.library.close()
         await self.service.close()
+        await self._observation.close()
         return True
 
 

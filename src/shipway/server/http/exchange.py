@@ -36,6 +36,10 @@ class Line(Protocol):
         """Sends every answer whose turn it is."""
         ...
 
+    def is_quiet(self) -> bool:
+        """No further request is on its way here, as far as can be told."""
+        ...
+
     def compress(self, exchange: Exchange, body: bytes, then: Callable[[bytes, bytes], None]) -> None:
         """Calls `then` with the body in a coding that the client accepts, and the header that names it."""
         ...
@@ -44,7 +48,7 @@ class Line(Protocol):
 class Exchange:
     """A complete request; `answer` or `fail` is called once, then or later."""
 
-    __slots__ = ("_id", "body", "head", "is_last", "job", "line", "payload")
+    __slots__ = ("_id", "body", "call_id", "head", "is_last", "job", "line", "payload")
 
     def __init__(self, line: Line, head: Head, body: bytes) -> None:
         self.line = line
@@ -56,6 +60,8 @@ class Exchange:
         """The answer's bytes, head and body, once they are there."""
         self.job: Job | None = None
         """What runs for it; dropped when the client goes away."""
+        self.call_id = ""
+        """What the protocol's own document calls the request."""
         self._id = b""
 
     @property
@@ -117,7 +123,7 @@ class Exchange:
         line = self.line
         connections = line.connections
         # A drain ends a connection with the last answer that it owes.
-        if self.is_last or (connections.is_draining and line.exchanges[-1] is self):
+        if self.is_last or (connections.is_draining and line.exchanges[-1] is self and line.is_quiet()):
             self.is_last = True
             headers += b"Connection: close\r\n"
         elif self.head.is_http_10:

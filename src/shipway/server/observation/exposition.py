@@ -74,6 +74,11 @@ REFUSALS = Family("shipway_http_refusals", "counter", "Answers that are errors, 
 ABANDONED = Family(
     "shipway_http_abandoned_requests", "counter", "Requests whose client went away before the answer."
 )
+DROPPED = Family(
+    "shipway_observation_dropped",
+    "counter",
+    "Log lines, spans and captured requests that were left out because too many waited, by part.",
+)
 CONNECTIONS = Family("shipway_connections", "gauge", "Open connections.")
 ACCEPTED = Family("shipway_connections_accepted", "counter", "Connections since the start.")
 WORKERS = Family("shipway_workers", "gauge", "Worker processes that told of themselves.")
@@ -147,6 +152,7 @@ def _families(snapshot: Snapshot) -> Iterator[tuple[Family, list[str]]]:
         REFUSALS,
         [_sample(REFUSALS, (("status", status), ("code", code)), count) for status, code, count in refusals],
     )
+    yield DROPPED, [_sample(DROPPED, (("part", part),), count) for part, count in snapshot["dropped"].items()]
     for family, room, key in _PER_SERVER:
         yield family, [_sample(family, (), snapshot[room][key])]
 

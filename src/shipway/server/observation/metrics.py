@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
@@ -25,12 +25,8 @@ _MOST_SIZES = 128
 """Batch sizes that are told apart; further ones count in the histograms alone."""
 
 
-class RunWatcher(Protocol):
-    """Who is told about runs beside the counts: logs and traces, where they are wanted."""
-
-    def on_run(self, jobs: Sequence[Job], started: float, ended: float, written: float) -> None:
-        """These jobs ran together; times are `time.perf_counter` seconds."""
-        ...
+RunCallback = Callable[[Sequence[Job], float, float, float], None]
+"""What is told about runs beside the counts, where logs or traces are wanted: jobs, started, ended, written."""
 
 
 class ModelMetrics:
@@ -39,7 +35,7 @@ class ModelMetrics:
     def __init__(self, *, queue: Callable[[], tuple[int, int]]) -> None:
         self.queue = queue
         """Rows and bytes that wait, now."""
-        self.watcher: RunWatcher | None = None
+        self.on_run: RunCallback | None = None
         self._epoch = time.time() - time.perf_counter()
         """What makes a time of the performance counter one of the calendar."""
         self.reset()
@@ -83,8 +79,8 @@ class ModelMetrics:
         self._answered += answered
         if len(asked) >= _FOLD_AT:
             self._fold()
-        if self.watcher is not None:
-            self.watcher.on_run(jobs, started, ended, written)
+        if self.on_run is not None:
+            self.on_run(jobs, started, ended, written)
 
     def count_failure(self, code: str) -> None:
         """A request got an error with this code instead of an answer."""

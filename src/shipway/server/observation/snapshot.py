@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from shipway.server.http.connections import Connections
 from shipway.server.models.library import Library
 from shipway.server.observation.merging import Snapshot
-from shipway.server.observation.server_metrics import ServerMetrics
+from shipway.server.observation.observation import Observation
 from shipway.server.service import Service
 
 SNAPSHOT = "snapshot"
@@ -15,13 +16,14 @@ SNAPSHOT = "snapshot"
 
 
 def snapshots(
-    server: ServerMetrics, service: Service, library: Library, count_open: Callable[[], int]
+    connections: Connections, service: Service, library: Library, observation: Observation
 ) -> Callable[[Mapping[str, Any]], Awaitable[Snapshot]]:
     """The operation: a snapshot of this process, mergeable with those of others."""
 
     async def take(_arguments: Mapping[str, Any]) -> Snapshot:
         return {
-            **server.snapshot(open_connections=count_open()),
+            **connections.metrics.snapshot(open_connections=connections.open_count),
+            "dropped": observation.dropped(),
             "repository": {
                 "loads": library.loads,
                 "unloads": library.unloads,

@@ -23,6 +23,7 @@ from shipway.errors import ShipwayError
 from shipway.server.fleet import Fleet, Operations
 from shipway.server.http.connections import Connections
 from shipway.server.http.exchange import Exchange
+from shipway.server.observation import logs
 from shipway.server.report import StartReport
 from shipway.server.serving import Server, spare_the_collector
 from shipway.server.settings import ServerSettings
@@ -52,6 +53,7 @@ def run_worker(listener: int, control: int, witness: int, ledger: int) -> int:
     if start is None:
         return 0
     settings = msgspec.convert(start["settings"], ServerSettings)
+    logs.configure(settings.log_format)
     _outlive_briefly(control, settings.drain_seconds + _MARGIN_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         worker = Worker(settings, channel, socket.socket(fileno=witness), ledger)
@@ -127,6 +129,7 @@ class Worker:
                 "replay": lambda message: self._replays.put_nowait(message["journal"]),
                 "accept": lambda _: self._accept.set(),
                 "unready": on_unready,
+                "read_anew": lambda _: server.read_anew(),
                 "drain": lambda _: self._stop.set(),
             },
             self._on_end,
@@ -160,7 +163,7 @@ class Worker:
                 self._say_settled(report, number)
             else:
                 missed.cancel()
-        await server.listener.start()
+        await server.accept()
         self._channel.send("accepting")
 
     def _say_settled(self, report: StartReport, number: int) -> None:
@@ -180,10 +183,12 @@ class Worker:
                 self._spawn_take(server, socket.socket(fileno=descriptor))
 
     def _spawn_take(self, server: Server, connection: socket.socket) -> None:
+        descriptor = connection.fileno()
         self._book.expect(connection)
         task = asyncio.get_running_loop().create_task(server.listener.take(connection))
         self._taking.add(task)
         task.add_done_callback(self._taking.discard)
+        task.add_done_callback(lambda _: self._book.count_read_before(descriptor))  # where it came to nothing
 
     async def _drain(self, server: Server) -> int:
         is_clean = await server.drain()

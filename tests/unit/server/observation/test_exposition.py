@@ -28,6 +28,7 @@ def snapshot():
     server.count_refusal(404, "request.model-not-found")
     return {
         **server.snapshot(open_connections=2),
+        "dropped": {"log": 2},
         "repository": {"loads": 1, "unloads": 0, "evictions": 0},
         "models": {STRANGE: {"1": metrics.snapshot()}},
         "states": {STRANGE: {"1": "ready"}, "other": {"2": "unavailable"}},
