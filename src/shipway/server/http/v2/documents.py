@@ -28,6 +28,8 @@ def index_document(service: Service) -> Document:
         "server": "/v2",
         "live": "/v2/health/live",
         "ready": "/v2/health/ready",
+        "openapi": "/openapi.json",
+        "docs": "/docs",
         "models": {
             name: {
                 "metadata": f"/v2/models/{quote(name, safe='')}",

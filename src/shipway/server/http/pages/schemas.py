@@ -1,0 +1,68 @@
+"""JSON schemas of a signature's tensors: names, datatypes, sizes and the range of their elements."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from shipway.types import DType, TensorSpec
+
+Schema = dict[str, Any]
+_LARGEST = {DType.FP16: 65504.0, DType.FP32: 3.4028234663852886e38}
+
+
+def element_schema(dtype: DType) -> Schema:
+    """One element of a tensor."""
+    if dtype is DType.BYTES:
+        return {"type": "string"}
+    if dtype is DType.BOOL:
+        return {"type": "boolean"}
+    if dtype.is_integer:
+        bounds = np.iinfo(dtype.numpy)
+        return {"type": "integer", "minimum": int(bounds.min), "maximum": int(bounds.max)}
+    largest = _LARGEST.get(dtype)
+    return (
+        {"type": "number"} if largest is None else {"type": "number", "minimum": -largest, "maximum": largest}
+    )
+
+
+def tensor_schema(spec: TensorSpec, *, is_input: bool) -> Schema:
+    """A tensor of the Open Inference Protocol. Elements: as many as the sizes in `shape` multiplied."""
+    sizes = [
+        {"const": dim} if isinstance(dim, int) else {"type": "integer", "minimum": 0} for dim in spec.shape
+    ]
+    shape: Schema = {"type": "array", "minItems": len(sizes), "maxItems": len(sizes)}
+    if sizes:
+        shape["prefixItems"] = sizes
+    data: Schema = {
+        "type": "array",
+        "items": element_schema(spec.dtype),
+        "description": "Row-major; as many as the sizes in shape multiplied.",
+    }
+    if all(isinstance(dim, int) for dim in spec.shape):
+        data["minItems"] = data["maxItems"] = prod(dim for dim in spec.shape if isinstance(dim, int))
+    return {
+        "type": "object",
+        "title": f"{spec.name}: {spec}",
+        "required": ["name", "shape", "datatype", "data"] if is_input else ["name", "shape", "datatype"],
+        "properties": {
+            "name": {"const": spec.name},
+            "shape": shape,
+            "datatype": {"const": str(spec.dtype)},
+            "data": data,
+        },
+    }
+
+
+def nested_schema(spec: TensorSpec, *, first_axis: int = 0) -> Schema:
+    """A tensor as nested lists, from an axis on."""
+    schema = element_schema(spec.dtype)
+    if spec.dtype.is_float:
+        schema = {"type": "number", "description": "NaN, Infinity and -Infinity stand for themselves."}
+    for dim in reversed(spec.shape[first_axis:]):
+        schema = {"type": "array", "items": schema}
+        if isinstance(dim, int):
+            schema["minItems"] = schema["maxItems"] = dim
+    return schema
