@@ -15,7 +15,7 @@ import pytest
 
 import shipway
 from served import process, zoo
-from shipway.conformance.catalog import V2_MODEL, V2_SERVER
+from shipway.conformance.catalog import TFS_MODEL, V2_MODEL, V2_SERVER
 
 SHIPWAY = Path(sys.executable).with_name("shipway")
 SCHEMA = json.loads(
@@ -31,7 +31,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def document(server) -> dict[str, Any]:
-    outcome = shipway.check_conformance(server.report["url"], allow_changes=True)
+    outcome = shipway.check_conformance(server.report["url"], protocol="all", allow_changes=True)
     return outcome.to_json()
 
 
@@ -48,7 +48,7 @@ def test_nothing_fails_and_nothing_is_left_open(document):
 def test_every_check_applies_somewhere(document):
     listed = document["conformance"]["server"]["extensions"]
     passed = {check["id"] for check in document["conformance"]["checks"] if check["result"] == "PASS"}
-    declared = [check for part in (V2_SERVER, V2_MODEL) for check in part.checks()]
+    declared = [check for part in (V2_SERVER, V2_MODEL, TFS_MODEL) for check in part.checks()]
     assert [
         check.id
         for check in declared
@@ -59,7 +59,7 @@ def test_every_check_applies_somewhere(document):
 def test_the_document_is_of_the_published_form(document):
     jsonschema.validate(document, SCHEMA)
     assert document["result"] == "PASS"
-    assert [verdict["subject"].rpartition(" ")[2] for verdict in document["verdicts"]] == ["(v2)"]
+    assert [verdict["subject"].rpartition(" ")[2] for verdict in document["verdicts"]] == ["(v2)", "(tfs)"]
 
 
 def test_the_command(server, tmp_path):

@@ -15,7 +15,7 @@ import tampering
 from served import process, zoo
 from served.wire import Answer
 from shipway.conformance.address import Address, Client
-from shipway.conformance.catalog import V2_MODEL, V2_SERVER
+from shipway.conformance.catalog import TFS_MODEL, V2_MODEL, V2_SERVER
 from shipway.conformance.check import Finding, Mark
 from shipway.conformance.run import Plan, run_checks
 from tampering import Fault, Request
@@ -49,7 +49,7 @@ def edits(change: Change) -> Fault:
 
     def edit(_: Request, answer: Answer) -> Answer:
         length = answer.headers.get(HEADER)
-        if answer.status != 200 or "content-encoding" in answer.headers:
+        if answer.status != 200 or "content-encoding" in answer.headers or not answer.body:
             return answer
         size = len(answer.body) if length is None else int(length)
         document = json.loads(answer.body[:size])
@@ -163,6 +163,22 @@ def is_binary(request: Request) -> bool:
     return is_infer(request) and HEADER in request.headers
 
 
+def edits_each(key: str, change: Callable[[Any], Any]) -> Fault:
+    """Every entry of a list in a right answer changed."""
+
+    def each(document: Any) -> None:
+        for entry in document.get(key, []) if isinstance(document, dict) else []:
+            change(entry)
+
+    return edits(each)
+
+
+def the_first_again() -> Fault:
+    """The answer that each path had first."""
+    first: dict[str, Answer] = {}
+    return lambda request, answer: first.setdefault(request.path, answer)
+
+
 UNKNOWN = "shipway-no-such-model"
 FAILURE = says(500, b'{"error": "failed"}')
 ANSWERED = says(200, b'{"model_name": "x", "outputs": []}')
@@ -261,12 +277,43 @@ FAULTS: dict[str, Fault | str] = {
     "binary.header_of_json": when(is_binary, with_header(HEADER, "5")),
     "binary.raw": when(raw, says(400)),
     "binary.text": when(is_binary, flipped),
+    "statistics.all": when(path("/v2/models/stats"), edits(lambda _: {"stats": []})),
+    "statistics.unknown": refusals(FAILURE),
+    "statistics.model.form": edits_each("model_stats", lambda entry: entry["inference_stats"].pop("queue")),
+    "statistics.model.counts": when(path("/stats"), the_first_again()),
+    "statistics.model.version": when(
+        path("/versions/1/stats"), edits_each("model_stats", lambda entry: entry.update(version="2"))
+    ),
+    "configuration.unknown": refusals(FAILURE),
+    "configuration.model.form": when(
+        path("/config"), edits(lambda document: document.update(max_batch_size="8"))
+    ),
+    "configuration.model.names": edits_each("input", lambda tensor: tensor.update(dims=[7])),
+    "tfs.status.model": edits_each("model_version_status", lambda entry: entry.update(state="END")),
+    "tfs.status.version": when(
+        path("/versions/1"), edits_each("model_version_status", lambda entry: entry.update(version="2"))
+    ),
+    "tfs.status.metadata": when(path("/metadata"), edits(lambda document: document["metadata"].clear())),
+    "tfs.predict.columns": when(
+        path(":predict"), edits(lambda document: {"predictions": document.pop("outputs", None)})
+    ),
+    "tfs.predict.rows": edits(lambda document: document.get("predictions", []).reverse()),
+    "tfs.predict.signature": when(lambda request: "signature_name" in request.json, says(400)),
+    "tfs.predict.version": when(path("/versions/1:predict"), says(404)),
+    "tfs.predict.content_type": with_header("content-type", "text/plain"),
+    "tfs.predict.row_by_row": when(
+        lambda request: len(request.json.get("instances", [])) == 2,
+        edits_each("predictions", lambda row: row.reverse() if isinstance(row, list) else None),
+    ),
+    "tfs.errors.unknown_status": refusals(says(400)),
+    "tfs.errors.method": refusals(says(405, b"Method Not Allowed")),
 }
 """Check → the fault that it must find. Those whose sentence is that something is refused: see REFUSED."""
+SENTENCES_ON_REFUSALS = ("core.malformed.", "core.datatypes.", "binary.sizes.", "tfs.errors.")
 REFUSED = [
     check.id
-    for check in V2_MODEL.checks()
-    if check.id.startswith(("core.malformed.", "core.datatypes.", "binary.sizes.")) and check.id not in FAULTS
+    for check in (*V2_MODEL.checks(), *TFS_MODEL.checks())
+    if check.id.startswith(SENTENCES_ON_REFUSALS) and check.id not in FAULTS
 ]
 
 
@@ -280,7 +327,7 @@ def tried(server, check_id: str, fault: Fault = tampering.nothing, quirk: str = 
     with tampering.tampering(server.port, fault, quirk) as url:
         client = Client(Address.parse(url), timeout_seconds=0.5)
         try:
-            return list(run_checks(client, Plan(models=MODELS, only=[check_id])).findings)
+            return list(run_checks(client, Plan(protocol="all", models=MODELS, only=[check_id])).findings)
         finally:
             client.close()
 
@@ -311,9 +358,8 @@ def test_each_wrong_request_must_be_refused_in_the_protocols_form(server, check_
 
 
 def test_no_check_is_without_a_fault():
-    declared = [check for part in (V2_SERVER, V2_MODEL) for check in part.checks()]
-    without = {check.id for check in declared if check.extension in (None, "binary_tensor_data")}
-    assert without - set(FAULTS) - set(REFUSED) == set()
+    declared = {check.id for part in (V2_SERVER, V2_MODEL, TFS_MODEL) for check in part.checks()}
+    assert declared - set(FAULTS) - set(REFUSED) == set()
 
 
 def test_the_proxy_itself_plants_nothing(server):
