@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from shipway.errors import NotJsonError, TensorMismatchError
+from shipway.server.http.v2.large import LARGE_BYTES, read_list
 from shipway.types import Array, DType, TensorSpec
 
 _OPEN = ord("[")
@@ -56,6 +57,10 @@ class JsonInput:
         Raises `TensorMismatchError`.
         """
         view = memoryview(raw)
+        if len(view) >= LARGE_BYTES:
+            large = read_list(bytes(view), self.spec, shape)
+            if large is not None:
+                return large
         depth = 1 if view[0] == _OPEN and view[1] not in _OPEN_OR_SPACE else _depth(view)
         decoder = self._decoders.get(depth) or self._make_decoder(depth, shape)
         try:

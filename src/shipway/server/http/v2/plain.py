@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from shipway.server.http.v2.wire import Parameters, WireCall
+from shipway.server.http.v2.wire import STRICT_OUTPUTS, Parameters, WireCall
 from shipway.types import Array, DType, Signature, TensorSpec
 
 _LETTERS = {
@@ -46,7 +46,12 @@ class PlainReader:
         self._inputs = [_PlainInput(spec) for spec in signature.inputs]
         tensors: Any = tuple.__class_getitem__(tuple(_tensor_type(spec) for spec in signature.inputs))
         request = msgspec.defstruct(
-            "PlainRequest", [("inputs", tensors)], bases=(WireCall,), gc=False, kw_only=True
+            "PlainRequest",
+            [STRICT_OUTPUTS, ("inputs", tensors)],
+            bases=(WireCall,),
+            gc=False,
+            kw_only=True,
+            forbid_unknown_fields=True,
         )
         self._decode = msgspec.json.Decoder(request).decode
 
@@ -130,6 +135,7 @@ def _tensor_type(spec: TensorSpec) -> type[msgspec.Struct]:
             ("parameters", Parameters | None, None),
         ],
         gc=False,
+        forbid_unknown_fields=True,
     )
 
 

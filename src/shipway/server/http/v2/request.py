@@ -9,9 +9,11 @@ import msgspec
 
 from shipway.errors import MalformedRequestError, TensorMismatchError, UnsupportedRequestError
 from shipway.server.http.v2.binary import decode_tensor, shape_of_raw
+from shipway.server.http.v2.depth import check_depth
 from shipway.server.http.v2.json_data import JsonInput
+from shipway.server.http.v2.large import LARGE_BYTES, LargeReader
 from shipway.server.http.v2.plain import PlainReader
-from shipway.server.http.v2.wire import NO_DATA, Parameters, WireCall, WireRequest, WireTensor
+from shipway.server.http.v2.wire import NO_DATA, Parameters, StrictRequest, WireCall, WireRequest, WireTensor
 from shipway.types import Array, DType, Signature
 
 _MOST_ELEMENTS = 2**40
@@ -33,15 +35,19 @@ class InferCall:
 
 
 _decode = msgspec.json.Decoder(WireRequest).decode
+_decode_strict = msgspec.json.Decoder(StrictRequest).decode
+_NO_REQUEST = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class RequestReader:
     """Reads requests for one signature."""
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, *, max_json_depth: int = 64) -> None:
         self._inputs = {spec.name: (str(spec.dtype.value), JsonInput(spec)) for spec in signature.inputs}
         self._outputs = [spec.name for spec in signature.outputs]
         self._plain = PlainReader(signature)
+        self._large = LargeReader(signature)
+        self._max_json_depth = max_json_depth
 
     def read(self, body: bytes, header_length: bytes | None) -> InferCall:
         """The call in a body; `header_length` is the value of `Inference-Header-Content-Length`.
@@ -49,7 +55,7 @@ class RequestReader:
         Raises `MalformedRequestError`, `TensorMismatchError`, `UnsupportedRequestError`.
         """
         if header_length is None:
-            plain = self._plain.read(body)
+            plain = (self._plain if len(body) < LARGE_BYTES else self._large).read(body)
             if plain is None:
                 return self._read_parts(body, None)
             request, inputs = plain
@@ -69,15 +75,7 @@ class RequestReader:
         return self._read_parts(view[:json_bytes], view[json_bytes:])
 
     def _read_parts(self, json: bytes | memoryview, binary: memoryview | None) -> InferCall:
-        try:
-            request = _decode(json)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise MalformedRequestError(
-                f"The request is not an inference request: {error}.",
-                hint='Expected {"inputs": [{"name", "shape", "datatype", "data"}]}.',
-            ) from error
-        except RecursionError as error:
-            raise MalformedRequestError("The request's JSON is nested too deeply.") from error
+        request = self._read_json(json)
         inputs: dict[str, Array] = {}
         offset = 0
         for tensor in request.inputs:
@@ -97,6 +95,20 @@ class RequestReader:
                 f"The binary data is {len(binary)} bytes, the inputs' binary_data_size add up to {offset}."
             )
         return InferCall(request.id, inputs, self._wanted(request), request.parameters)
+
+    def _read_json(self, json: bytes | memoryview) -> WireRequest:
+        try:
+            request: WireRequest = _decode_strict(json)
+            return request
+        except _NO_REQUEST:  # wrong, or with more fields than the protocol's, which are not looked into
+            check_depth(bytes(json), self._max_json_depth)
+        try:
+            return _decode(json)
+        except _NO_REQUEST as error:
+            raise MalformedRequestError(
+                f"The request is not an inference request: {error}.",
+                hint='Expected {"inputs": [{"name", "shape", "datatype", "data"}]}.',
+            ) from error
 
     def _check(self, tensor: WireTensor, known: dict[str, Array]) -> JsonInput:
         """The reader of a tensor whose name, datatype and sizes may be used."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 Parameters = dict[str, str | int | float | bool | None]
@@ -37,3 +39,22 @@ class WireRequest(WireCall, gc=False, kw_only=True):
     """A whole request, its data not looked into."""
 
     inputs: list[WireTensor]
+
+
+StrictOutput = msgspec.defstruct(
+    "StrictOutput", [], bases=(WireOutput,), gc=False, forbid_unknown_fields=True
+)
+"""Of the protocol's fields alone: their types bound how deep the JSON is."""
+_STRICT_TENSOR: Any = msgspec.defstruct(
+    "StrictTensor", [], bases=(WireTensor,), gc=False, forbid_unknown_fields=True
+)
+_OUTPUTS: Any = list.__class_getitem__(StrictOutput)
+STRICT_OUTPUTS: tuple[str, Any, Any] = ("outputs", _OUTPUTS | None, None)
+StrictRequest: Any = msgspec.defstruct(
+    "StrictRequest",
+    [STRICT_OUTPUTS, ("inputs", list.__class_getitem__(_STRICT_TENSOR))],
+    bases=(WireRequest,),
+    gc=False,
+    kw_only=True,
+    forbid_unknown_fields=True,
+)
