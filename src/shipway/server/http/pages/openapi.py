@@ -131,7 +131,7 @@ def _request(signature: Signature) -> Document:
         "required": ["inputs"],
         "properties": {
             "id": {"type": "string"},
-            "parameters": {"type": "object"},
+            "parameters": {"type": ["object", "null"]},
             "inputs": {
                 "type": "array",
                 "minItems": len(signature.inputs),
@@ -140,7 +140,7 @@ def _request(signature: Signature) -> Document:
                 "description": "Each input once, in any order.",
             },
             "outputs": {
-                "type": "array",
+                "type": ["array", "null"],
                 "items": {
                     "type": "object",
                     "required": ["name"],

@@ -1,5 +1,12 @@
 "use strict";
 document.documentElement.classList.add("scripted");
+for (const shown of document.querySelectorAll("details pre")) {
+  shown.textContent = shown.textContent
+    .replace("http://HOST:PORT", location.origin)
+    .replace("HOST:PORT", location.host);
+}
+// As the recorded answer beside it is written: a space after each comma and colon.
+const spaced = (value) => JSON.stringify(value, null, 1).replace(/([[{])\n\s*/g, "$1").replace(/\n\s*([\]}])/g, "$1").replace(/,\n\s*/g, ", ");
 const key = document.querySelector("#key");
 for (const form of document.querySelectorAll("form")) {
   const box = form.querySelector("textarea");
@@ -21,7 +28,7 @@ for (const form of document.querySelectorAll("form")) {
       status.textContent = `${answer.status} ${answer.statusText}, ${took.toFixed(1)} ms`;
       status.className = `status ${answer.ok ? "pass" : "fail"}`;
       try {
-        shown.textContent = JSON.stringify(JSON.parse(text));
+        shown.textContent = spaced(JSON.parse(text));
       } catch {
         shown.textContent = text;
       }

@@ -34,8 +34,10 @@ def tensor_schema(spec: TensorSpec, *, is_input: bool) -> Schema:
         {"const": dim} if isinstance(dim, int) else {"type": "integer", "minimum": 0} for dim in spec.shape
     ]
     shape: Schema = {"type": "array", "minItems": len(sizes), "maxItems": len(sizes)}
-    if sizes:
+    if sizes and is_input:
         shape["prefixItems"] = sizes
+    elif sizes:  # an answer's sizes are described loosely: not every tool reads `prefixItems` there
+        shape["items"] = {"type": "integer", "minimum": 0}
     data: Schema = {
         "type": "array",
         "items": element_schema(spec.dtype),
@@ -60,7 +62,7 @@ def nested_schema(spec: TensorSpec, *, first_axis: int = 0) -> Schema:
     """A tensor as nested lists, from an axis on."""
     schema = element_schema(spec.dtype)
     if spec.dtype.is_float:
-        schema = {"type": "number", "description": "NaN, Infinity and -Infinity stand for themselves."}
+        schema["description"] = "The tokens NaN, Infinity and -Infinity are taken too."
     for dim in reversed(spec.shape[first_axis:]):
         schema = {"type": "array", "items": schema}
         if isinstance(dim, int):

@@ -39,16 +39,18 @@ class PlainPredictReader:
         try:
             found: Any = self._decode(body)
             rows, columns = found.instances, found.inputs
-            if (rows is None) == (columns is None):
+            is_row_form = rows is not msgspec.UNSET
+            if is_row_form is (columns is not msgspec.UNSET):
                 return None
             inputs = self._convert(rows, columns)
         except _UNFIT:
             return None
-        return None if inputs is None else (inputs, rows is not None, found.signature_name)
+        signature_name = None if found.signature_name is msgspec.UNSET else found.signature_name
+        return None if inputs is None else (inputs, is_row_form, signature_name)
 
     def _convert(self, rows: Any, columns: Any) -> dict[str, Array] | None:  # noqa: ANN401 - made at run time
         values: list[Any]
-        if columns is not None:
+        if columns is not msgspec.UNSET:
             values = [columns] if len(self._inputs) == 1 else list(columns)
         elif len(self._inputs) == 1:
             values = [rows]
@@ -76,9 +78,10 @@ def _body_type(signature: Signature) -> type[msgspec.Struct]:
     return msgspec.defstruct(
         "PlainPredict",
         [
-            ("signature_name", str | None, None),
-            ("instances", rows if rows is None else rows | None, None),
-            ("inputs", columns | None, None),
+            # UNSET, not None: a null is neither text nor a tensor.
+            ("signature_name", str | msgspec.UnsetType, msgspec.UNSET),
+            ("instances", msgspec.UnsetType if rows is None else rows | msgspec.UnsetType, msgspec.UNSET),
+            ("inputs", columns | msgspec.UnsetType, msgspec.UNSET),
         ],
         gc=False,
     )
