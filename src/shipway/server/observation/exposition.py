@@ -82,6 +82,15 @@ DROPPED = Family(
 CONNECTIONS = Family("shipway_connections", "gauge", "Open connections.")
 ACCEPTED = Family("shipway_connections_accepted", "counter", "Connections since the start.")
 WORKERS = Family("shipway_workers", "gauge", "Worker processes that told of themselves.")
+WORKER_DEATHS = Family("shipway_worker_deaths", "counter", "Worker processes that ended and were replaced.")
+WORKER_REFUSALS = Family(
+    "shipway_worker_refusals", "counter", "Requests answered with 503 because their worker process ended."
+)
+TAKEN_OVER = Family(
+    "shipway_worker_taken_over_connections",
+    "counter",
+    "Connections that another worker process went on with.",
+)
 START_TIME = Family(
     "shipway_process_start_time_seconds", "gauge", "When the oldest process began.", unit="seconds"
 )
@@ -155,6 +164,9 @@ def _families(snapshot: Snapshot) -> Iterator[tuple[Family, list[str]]]:
     yield DROPPED, [_sample(DROPPED, (("part", part),), count) for part, count in snapshot["dropped"].items()]
     for family, room, key in _PER_SERVER:
         yield family, [_sample(family, (), snapshot[room][key])]
+    supervisor = snapshot.get("supervisor", {})  # a single process has none
+    for family, key in _PER_SUPERVISOR:
+        yield family, [_sample(family, (), supervisor.get(key, 0))]
 
 
 _PER_MODEL = (
@@ -176,6 +188,11 @@ _PER_SERVER = (
     (START_TIME, "process", "start_time_seconds"),
     (RESIDENT, "process", "resident_bytes"),
     (CPU_SECONDS, "process", "cpu_seconds"),
+)
+_PER_SUPERVISOR = (
+    (WORKER_DEATHS, "worker_deaths"),
+    (WORKER_REFUSALS, "refused_for_dead_worker"),
+    (TAKEN_OVER, "taken_over_connections"),
 )
 
 

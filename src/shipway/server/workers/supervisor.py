@@ -293,7 +293,7 @@ class Supervisor:
             "workers_up": sum(1 for _ in self._takers()),
             "worker_deaths": self._deaths,
             "refused_for_dead_worker": self._orphans.refusals.count,
-            "passed_on_connections": self._orphans.passed_on,
+            "taken_over_connections": self._orphans.passed_on,
         }
 
     # The end.
