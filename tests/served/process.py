@@ -53,6 +53,12 @@ def read_line(process) -> dict:
     return json.loads(line)
 
 
+def complaints(process) -> list[bytes]:
+    """What it told on standard error that is no news: errors, and whatever is no line of its log."""
+    lines = process.stderr.read().splitlines()
+    return [line for line in lines if not line.startswith(b"{") or json.loads(line)["level"] == "error"]
+
+
 @contextmanager
 def serving(*bundles, environment=None, options=()):
     process = start(*bundles, environment=environment, options=options)

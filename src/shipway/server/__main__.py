@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop; the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        settings = ServerSettings.from_environment(os.environ)
+        settings = ServerSettings.from_environment(os.environ).changed_by(options.assignments)
         given = {
             name: getattr(options, name)
             for name in ("host", "port", "workers")
@@ -63,6 +63,14 @@ def _parser() -> argparse.ArgumentParser:
         type=lambda text: 0 if text == "auto" else int(text),
         metavar="N",
         help="worker processes; auto: as many as there are processors (default 1)",
+    )
+    parser.add_argument(
+        "--set",
+        dest="assignments",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="any other setting; may be repeated",
     )
     parser.add_argument("--until-eof", action="store_true", help="drain too when standard input ends")
     return parser

@@ -9,6 +9,7 @@ from pathlib import Path
 from shipway.server.observation import logs
 from shipway.server.report import ModelStatus, StartReport
 from shipway.server.settings import ServerSettings
+from shipway.server.sockets import is_loopback
 
 __all__ = ["ModelStatus", "StartReport", "run_server"]
 
@@ -42,6 +43,8 @@ def run_server(
             on_ready(report.url)
 
     logs.configure(settings.log_format)
+    if not settings.api_keys and not is_loopback(settings.host):
+        log.warning("whoever reaches %s may use this server: it has no api_keys", settings.host)
     if settings.workers != 1:
         from shipway.server.workers.supervisor import Supervisor, count_workers  # here: for those who want it
 

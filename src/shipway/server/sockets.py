@@ -92,3 +92,8 @@ def address_of(listener: socket.socket, *, is_encrypted: bool = False) -> str:
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a listener on that address."""
+    return host == "localhost" or host == "::1" or host.startswith("127.")

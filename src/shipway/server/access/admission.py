@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from shipway.errors import ShipwayError, UsageError
 from shipway.server.access.gate import Gate
 from shipway.server.access.tls import Tls
 from shipway.server.settings import ServerSettings
+from shipway.server.sockets import is_loopback
 
 log = logging.getLogger("shipway.server")
 
@@ -40,14 +40,6 @@ class Admission:
                     part.read_anew()
                 except ShipwayError as error:
                     log.error("kept as it was: %s %s", error.message, error.hint)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a listener on that address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _check(settings: ServerSettings) -> None:

@@ -64,19 +64,18 @@ class Routes:
         head = exchange.head
         if head.reach == _OPEN:
             self._check_before_finding(head)
-        endpoint = self._known.get(head.target) if self._generation == self._service.generation else None
-        if endpoint is None:
-            try:
+        try:
+            endpoint = self._known.get(head.target) if self._generation == self._service.generation else None
+            if endpoint is None:
                 endpoint = self._find(head.target)
-            except Waking as waking:
-                waking.done.add_done_callback(lambda _: self.handle(exchange))
-                return
-        if head.reach < endpoint.scope:
-            raise self._refusal(head, endpoint.scope)
-        if head.method in endpoint.methods:
-            endpoint.handle(exchange)
-        else:
-            _refuse_method(exchange, endpoint.methods)
+            if head.reach < endpoint.scope:
+                raise self._refusal(head, endpoint.scope)
+            if head.method in endpoint.methods:
+                endpoint.handle(exchange)
+            else:
+                _refuse_method(exchange, endpoint.methods)
+        except Waking as waking:
+            waking.done.add_done_callback(lambda _: self.handle(exchange))
 
     def _check_before_finding(self, head: Head) -> None:
         """Without a key nobody learns which models there are, or wakes one that sleeps."""

@@ -3,8 +3,9 @@
 import pytest
 
 from shipway.errors import UsageError
-from shipway.server.access.admission import Admission, is_loopback
+from shipway.server.access.admission import Admission
 from shipway.server.settings import ServerSettings
+from shipway.server.sockets import is_loopback
 
 
 @pytest.mark.parametrize(
