@@ -217,6 +217,9 @@ FAULTS: dict[str, Fault | str] = {
     "core.infer.json": when(is_infer, edits(lambda document: document.pop("model_name") and None)),
     "core.infer.outputs": when(is_infer, edits(lambda document: document["outputs"].pop() and None)),
     "core.infer.id": when(is_infer, edits(lambda document: document.update(id="1"))),
+    "core.infer.any_id": when(
+        is_infer, edits(lambda document: document.update(id=document.get("id", "").strip()))
+    ),
     "core.infer.nested": when(
         lambda request: is_infer(request) and isinstance(request.json["inputs"][0]["data"][0], list),
         edits(shifted),

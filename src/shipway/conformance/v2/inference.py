@@ -10,7 +10,8 @@ from shipway.conformance.v2.requests import Answer, json_request, read_answer
 from shipway.conformance.v2.subjects import Model
 
 INFER = Group[Model]("core.infer", RESPONSE)
-_ID = "a-1 ü€"
+_ID = "a-1/b 2"
+_ANY_ID = 'ü€ "\\" \n'
 _SIZES = (1, 2, 3)
 
 
@@ -46,6 +47,13 @@ def _echoes_the_id(model: Model) -> None:
     found = model.infer(id=_ID)
     if found.document.get("id") != _ID:
         raise UnmetError(f"the id {_ID!r}", repr(found.document.get("id")), found.reply)
+
+
+@INFER.check("any_id", "The id may be any text.", level=Level.RECOMMENDED)
+def _echoes_any_id(model: Model) -> None:
+    found = model.infer(id=_ANY_ID)
+    if found.document.get("id") != _ANY_ID:
+        raise UnmetError(f"the id {_ANY_ID!r}", repr(found.document.get("id")), found.reply)
 
 
 @INFER.check(
@@ -120,7 +128,7 @@ def _versions_answer(model: Model) -> None:
     inputs = model.json_request()
     for version in model.versions:
         found = read_answer(model.post(json_request(inputs), version=version))
-        if found.document.get("model_version", version) != version:
+        if found.document.get("model_version") not in (None, version):
             raise UnmetError(
                 f"the model_version {version!r}", repr(found.document["model_version"]), found.reply
             )
@@ -129,7 +137,7 @@ def _versions_answer(model: Model) -> None:
 @INFER.check("model_version", "`model_version` is a string, where it is there.")
 def _version_is_a_string(model: Model) -> None:
     found = model.infer()
-    if "model_version" not in found.document:
+    if found.document.get("model_version") is None:
         raise InapplicableError("the answer has no model_version")
     expect_key(found.document, "model_version", str, found.reply)
 

@@ -24,7 +24,7 @@ def _has_the_form(model: Model) -> str:
 
 @METADATA.check("versions", "`versions` is a list of strings, where it is there.")
 def _versions_are_strings(model: Model) -> str:
-    if "versions" not in model.metadata:
+    if model.metadata.get("versions") is None:
         raise InapplicableError("the server lists no versions")
     listed = model.metadata["versions"]
     if not isinstance(listed, list) or not all(isinstance(version, str) for version in listed):
