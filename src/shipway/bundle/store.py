@@ -42,6 +42,12 @@ class Bundle:
     manifest: Manifest
     id: str
     """sha256 of `bundle.json`, hexadecimal."""
+    unverified: tuple[FileEntry, ...] = ()
+    """Files whose digests `verify_rest` has still to look at."""
+
+    def verify_rest(self) -> None:
+        """Reads what `open_bundle` was told to leave for later. Raises `BundleDigestError`."""
+        _compare_digests(self.path, self.unverified)
 
     def variant(self, id: str | None = None) -> Variant:  # noqa: A002 - the format's own word
         """The variant of that id, or the one to serve. Raises `UsageError`."""
@@ -91,16 +97,20 @@ def is_bundle(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
-def open_bundle(path: Path) -> Bundle:
+def open_bundle(path: Path, *, defer_above: int | None = None) -> Bundle:
     """Reads and verifies a bundle: every listed file, no other, with its size and digest.
+
+    Files of more than `defer_above` bytes that are not a variant's main file (weights, which no one parses) are
+    left to `Bundle.verify_rest`: nothing may be told of the bundle as true before that.
 
     Raises `BundleNotFoundError`, `BundleFormatError`, `BundleVersionError`, `BundlePathError`,
     `BundleDigestError`.
     """
     with os_errors_as_ours("read the bundle", path):
         manifest, bundle_id = peek_bundle(path)
-        _verify_files(path, manifest)
-    return Bundle(path=path, manifest=manifest, id=bundle_id)
+        later = () if defer_above is None else _weights_above(manifest, defer_above)
+        _verify_files(path, manifest, later)
+    return Bundle(path=path, manifest=manifest, id=bundle_id, unverified=later)
 
 
 def peek_bundle(path: Path) -> tuple[Manifest, str]:
@@ -135,15 +145,34 @@ def _parse_manifest(data: bytes, path: Path) -> Manifest:
     return Manifest.from_json(value)
 
 
-def _verify_files(path: Path, manifest: Manifest) -> None:
+def _weights_above(manifest: Manifest, size_bytes: int) -> tuple[FileEntry, ...]:
+    return tuple(
+        entry
+        for variant in manifest.variants
+        for entry in variant.files
+        if entry.size > size_bytes and entry.path != variant.main
+    )
+
+
+def _verify_files(path: Path, manifest: Manifest, later: tuple[FileEntry, ...] = ()) -> None:
     listed = {entry.path: entry for entry in manifest.files()}
     present = set(files_below(path)) - {MANIFEST}
     changed = [
         name
         for name in sorted(present & set(listed))
-        if (path / name).stat().st_size != listed[name].size or sha256_of(path / name) != listed[name].sha256
+        if (path / name).stat().st_size != listed[name].size
+        or (listed[name] not in later and sha256_of(path / name) != listed[name].sha256)
     ]
-    extra, missing = sorted(present - set(listed)), sorted(set(listed) - present)
+    _refuse_differences(path, sorted(present - set(listed)), sorted(set(listed) - present), changed)
+
+
+def _compare_digests(path: Path, entries: tuple[FileEntry, ...]) -> None:
+    with os_errors_as_ours("read the bundle", path):
+        changed = [entry.path for entry in entries if sha256_of(path / entry.path) != entry.sha256]
+    _refuse_differences(path, [], [], changed)
+
+
+def _refuse_differences(path: Path, extra: list[str], missing: list[str], changed: list[str]) -> None:
     if extra or missing or changed:
         parts = [
             f"{word}: {', '.join(found)}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from served import bundles, models
 from shipway.bundle import canonical
 from shipway.bundle.evidence import Evidence, Result, Verdict
 from shipway.bundle.golden import Golden, Tolerance
@@ -266,3 +267,21 @@ def test_a_unit_of_samples_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     rewrite_manifest(bundle, change)
     with pytest.raises(BundleFormatError, match="'page'"):
         open_bundle(bundle.path)
+
+
+def test_large_weights_can_be_verified_later_and_nothing_else(tmp_path):
+    """A server hashes 765 MB while the session proves itself, and is not ready before both are done."""
+    made = models.mlp()
+    bundle = bundles.write_bundle(tmp_path, made, bundles.golden_of(made, {"x": bundles.rows(4, 4)}))
+    heavy = bundles.with_ballast(tmp_path, bundle, 1000)
+    ballast = next(heavy.path.rglob("ballast.bin"))
+    ballast.write_bytes(b"\1" * 1000)
+    opened = open_bundle(heavy.path, defer_above=999)
+    assert [entry.path for entry in opened.unverified] == [ballast.relative_to(heavy.path).as_posix()]
+    with pytest.raises(BundleDigestError, match=r"changed: .*ballast\.bin"):
+        opened.verify_rest()
+    with pytest.raises(BundleDigestError):
+        open_bundle(heavy.path, defer_above=1000)
+    ballast.write_bytes(b"\0" * 999)
+    with pytest.raises(BundleDigestError):  # a size needs no reading
+        open_bundle(heavy.path, defer_above=1)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from shipway.bundle.evidence import Verdict
 from shipway.bundle.golden import Golden
 from shipway.bundle.store import Bundle, open_bundle
-from shipway.errors import BundleFormatError, SessionError
+from shipway.errors import BundleFormatError, SessionError, ShipwayError
 from shipway.runtimes.base import Session
 from shipway.runtimes.cpu_quota import usable_processors
 from shipway.runtimes.opening import open_variant
@@ -28,10 +29,17 @@ _ONE_THREAD_BYTES = 2 * 2**20
 """Models with less weights are first tried with one thread, others with all: opening twice is then rare."""
 
 
+_NEVER_SHORT_BYTES = 64 * 2**20
+"""A run reads all weights: with more than these it takes milliseconds, and need not be measured to know."""
+_VERIFY_BESIDE_BYTES = 16 * 2**20
+"""Larger weights are hashed (1.7 GB/s) while the session opens and proves itself; it is ready after both."""
+
+
 @dataclass(frozen=True)
 class Opened:
-    """A bundle whose files are in order, its model in its runtime."""
+    """A bundle whose model is in its runtime; `bundle.verify_rest` may still have to look at its weights."""
 
+    bundle: Bundle
     card: ModelCard
     session: Session
     golden: Golden | None
@@ -45,17 +53,25 @@ async def load(path: Path, settings: ServerSettings) -> ServedModel:
     Raises `BundleError`, `MissingDependencyError` or `SessionLoadError` where it cannot be loaded at all.
     """
     loop = asyncio.get_running_loop()
-    opened = await loop.run_in_executor(None, open_for_serving, path, settings)
+    bundle = await loop.run_in_executor(None, partial(open_bundle, path, defer_above=_VERIFY_BESIDE_BYTES))
+    verifying = loop.run_in_executor(None, bundle.verify_rest)
+    try:
+        opened = await loop.run_in_executor(None, open_for_serving, bundle, settings)
+    except ShipwayError:
+        await verifying  # damaged files are the better explanation
+        raise
     model = ServedModel(opened.card, opened.session, opened.golden, settings=settings, loop=loop)
-    run_seconds: dict[int, float] = {}
-    problem = await find_problem(model, run_seconds)
+    problem = await _find_problem(model, opened, settings)
+    try:
+        await verifying
+    except ShipwayError as error:
+        model.refuse(error.message)
+        await model.close()
+        raise
     if problem:
         model.refuse(problem)
         await model.close()
         return model
-    if model.can_batch and opened.golden is not None:
-        ceiling = await loop.run_in_executor(None, _tune, opened, settings, run_seconds)
-        model.limit_batches(ceiling)
     log.info(
         "%s version %s is proven: batches of up to %d rows, %d threads a run",
         opened.card.name, opened.card.version, model.max_batch_rows, opened.threads,
@@ -63,6 +79,16 @@ async def load(path: Path, settings: ServerSettings) -> ServedModel:
     model.metrics.reset()
     model.accept()
     return model
+
+
+async def _find_problem(model: ServedModel, opened: Opened, settings: ServerSettings) -> str | None:
+    """The proof, and where it passes the measuring."""
+    run_seconds: dict[int, float] = {}
+    problem = await find_problem(model, run_seconds)
+    if problem is None and model.can_batch and opened.golden is not None:
+        loop = asyncio.get_running_loop()
+        model.limit_batches(await loop.run_in_executor(None, _tune, opened, settings, run_seconds))
+    return problem
 
 
 def _tune(opened: Opened, settings: ServerSettings, run_seconds: dict[int, float]) -> int:
@@ -76,16 +102,14 @@ def _tune(opened: Opened, settings: ServerSettings, run_seconds: dict[int, float
     )
 
 
-def open_for_serving(path: Path, settings: ServerSettings) -> Opened:
-    """Verifies the bundle and opens it with as many threads as its runs are worth. Blocks; safe in a thread."""
-    bundle = open_bundle(path)
+def open_for_serving(bundle: Bundle, settings: ServerSettings) -> Opened:
+    """Opens a bundle with as many threads as its runs are worth. Blocks; safe in a thread."""
     golden = bundle.golden()
     most = settings.threads or usable_processors()
-    variant = bundle.manifest.variants[0]
-    is_small = sum(entry.size for entry in variant.files) < _ONE_THREAD_BYTES
-    first, other = (1, most) if is_small else (most, 1)
+    size_bytes = sum(entry.size for entry in bundle.manifest.variants[0].files)
+    first, other = (1, most) if size_bytes < _ONE_THREAD_BYTES else (most, 1)
     opened = _open(bundle, golden, first)
-    if first == other or golden is None:
+    if first == other or golden is None or size_bytes > _NEVER_SHORT_BYTES:
         return opened
     try:
         wants_one = is_short(opened.session, golden, bundle.manifest.signature)
@@ -117,7 +141,7 @@ def _open(bundle: Bundle, golden: Golden | None, threads: int) -> Opened:
         main_file=variant.main,
         size_bytes=sum(entry.size for entry in variant.files),
     )
-    return Opened(card, session, golden, threads)
+    return Opened(bundle, card, session, golden, threads)
 
 
 def _verdicts(bundle: Bundle, variant_id: str) -> tuple[Verdict, ...]:

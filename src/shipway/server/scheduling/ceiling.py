@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 WORTH = 0.9
 """Joining must bring the cost per row down to this share of a single row's."""
-NEAR_BEST = 1.1
+RUN_SECONDS = 20e-6
+"""What a run costs beside the session: its rows put together, its answers cut apart and counted."""
+NEAR_BEST = 1.03
 """The smallest size is taken whose cost per row is within this factor of the best: it answers sooner."""
 
 
@@ -29,7 +31,7 @@ def choose_ceiling(seconds_by_rows: Mapping[int, float], most_rows: int) -> int:
     `seconds_by_rows`: the shortest run seen of so many rows; 1 is among them. Where the largest size measured is
     the best and larger ones were too slow to be tried, the gain is taken to go on.
     """
-    costs = {rows: seconds / rows for rows, seconds in seconds_by_rows.items() if 1 <= rows <= most_rows}
+    costs = {rows: (seconds + RUN_SECONDS) / rows for rows, seconds in seconds_by_rows.items() if 1 <= rows <= most_rows}
     if not costs.keys() - {
         1
     }:  # so slow that nothing else was tried: joined, none waits longer than in a line
