@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -35,32 +35,44 @@ class DType(StrEnum):
     FP16 = "FP16"
     FP32 = "FP32"
     FP64 = "FP64"
+    BF16 = "BF16"
     BYTES = "BYTES"
 
     @property
     def numpy(self) -> np.dtype[Any]:
-        """The numpy dtype (native byte order); BYTES is an object array of `bytes` or `str`."""
-        return _TO_NUMPY[self]
+        """The dtype (native byte order); BYTES is an object array of `bytes` or `str`, BF16 is ml_dtypes'."""
+        return _TO_NUMPY.get(self) or _brain_float()
 
     @property
     def is_float(self) -> bool:
-        """True for FP16, FP32 and FP64."""
-        return self in (DType.FP16, DType.FP32, DType.FP64)
+        """True for FP16, FP32, FP64 and BF16."""
+        return self in (DType.FP16, DType.FP32, DType.FP64, DType.BF16)
 
     @property
     def is_integer(self) -> bool:
         """True for the signed and unsigned whole-number types, not for BOOL."""
-        return self.numpy.kind in "iu"
+        return self.value.startswith(("INT", "UINT"))
 
     @classmethod
     def of(cls, dtype: np.dtype[Any]) -> DType:
         """The element type of a numpy dtype. Raises `ValueError` where the protocol has no name for it."""
         if dtype.kind in "OSU":
             return cls.BYTES
+        if dtype.name == "bfloat16":
+            return cls.BF16
         try:
             return _FROM_NUMPY[dtype.newbyteorder("=")]
         except KeyError:
             raise ValueError(f"no tensor element type for numpy dtype {dtype}") from None
+
+
+@cache
+def _brain_float() -> np.dtype[Any]:
+    """numpy has no bfloat16 of its own; imported here, since few models have it and a start must stay light."""
+    import ml_dtypes
+
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
 
 
 _TO_NUMPY: dict[DType, np.dtype[Any]] = {

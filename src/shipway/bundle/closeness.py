@@ -24,12 +24,18 @@ SMALLEST_PROBABILITY_SCALE = 1e-4
 """An output within [0, 1] that reaches this is judged on the scale 1, as probabilities are computed."""
 
 
+def _widened(array: Array) -> Array:
+    """BF16, which numpy takes for no float, as the float32 that it is the upper half of."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
 def output_scale(reference: Array) -> float:
     """The scale that an output's differences are judged on. `reference` has any shape and dtype.
 
     The largest finite magnitude of a float output; 1.0 where all values lie in [0, 1] and reach
     `SMALLEST_PROBABILITY_SCALE`, where nothing is above zero, and for whole numbers, booleans and strings.
     """
+    reference = _widened(reference)
     if reference.dtype.kind != "f":
         return 1.0
     values = reference[np.isfinite(reference)]
@@ -43,6 +49,7 @@ def output_scale(reference: Array) -> float:
 
 def row_scales(reference: Array, *, scale: float) -> NDArray[np.float64]:
     """Per row of the first axis: what its differences are divided by, float64 `[rows]`, above zero."""
+    reference = _widened(reference)
     rows = reference.shape[0] if reference.ndim else 1
     if reference.size == 0 or reference.dtype.kind != "f":
         return np.full(rows, scale)
@@ -60,6 +67,7 @@ def row_errors(found: Array, reference: Array, *, scale: float) -> NDArray[np.fl
     the same places in both, else the row's error is infinite. Whole numbers, booleans and strings are equal
     (0) or not (infinite).
     """
+    found, reference = _widened(found), _widened(reference)
     rows = reference.shape[0] if reference.ndim else 1
     if reference.size == 0:
         return np.zeros(rows)

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from shipway.bundle.closeness import output_scale, row_errors, scores_beside, tied_rows
 from shipway.bundle.evidence import Json, Result, Verdict
 from shipway.errors import BundleFormatError
-from shipway.types import Array
+from shipway.types import Array, DType
 
 RULE = "golden-samples"
+_BFLOAT16 = "bfloat16"
+_BITS = "#bfloat16"
+"""Behind the names of arrays that are stored as their 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,9 @@ def read_golden(
                 side, _, name = key.partition("/")
                 if name.endswith("#lengths"):
                     continue
+                if name.endswith(_BITS):
+                    sides[side][name.removesuffix(_BITS)] = stored[key].view(DType.BF16.numpy)
+                    continue
                 lengths = f"{key}#lengths"
                 sides[side][name] = (
                     _decode_strings(stored[key], stored[lengths]) if lengths in stored.files else stored[key]
@@ -198,6 +204,8 @@ def read_golden(
 
 
 def _encode(key: str, array: Array) -> dict[str, Array]:
+    if array.dtype.name == _BFLOAT16:  # a foreign dtype, which an .npy file cannot name
+        return {f"{key}{_BITS}": np.ascontiguousarray(array).view(np.uint16).reshape(array.shape)}
     if array.dtype.kind not in "OSU":
         return {key: np.ascontiguousarray(array)}
     values = [item.encode() if isinstance(item, str) else bytes(item) for item in array.ravel()]

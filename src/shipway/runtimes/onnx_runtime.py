@@ -6,6 +6,7 @@ environment *before* the import; `ort.disable_telemetry_events()` afterwards is 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from collections.abc import Mapping
@@ -33,8 +34,11 @@ _ELEMENT_TYPES = {
     "tensor(float16)": DType.FP16,
     "tensor(float)": DType.FP32,
     "tensor(double)": DType.FP64,
+    "tensor(bfloat16)": DType.BF16,
     "tensor(string)": DType.BYTES,
 }
+_ONNX_BFLOAT16 = 16
+"""`TensorProto.BFLOAT16`."""
 _OPTIONS = ("intra_op_threads", "graph_optimization", "mapped_weights")
 
 
@@ -113,6 +117,10 @@ class OnnxSession:
         self._foreign = foreign
         self._input_names = {spec.name for spec in self._signature.inputs}
         self._output_names = [spec.name for spec in self._signature.outputs]
+        has_brain_floats = any(
+            spec.dtype is DType.BF16 for spec in (*self._signature.inputs, *self._signature.outputs)
+        )
+        self._run_values = _ValueRun(session, self._output_names).run if has_brain_floats else None
         self._string_inputs = [spec.name for spec in self._signature.inputs if spec.dtype is DType.BYTES]
 
     @property
@@ -125,7 +133,9 @@ class OnnxSession:
         try:
             if self._string_inputs:
                 inputs = self._with_text(inputs)
-            if self._bare_run is not None and inputs.keys() == self._input_names:
+            if self._run_values is not None:
+                arrays = self._run_values(inputs)
+            elif self._bare_run is not None and inputs.keys() == self._input_names:
                 arrays = self._bare_run(self._output_names, inputs, None)
             else:
                 arrays = self._run(self._output_names, inputs)
@@ -142,6 +152,7 @@ class OnnxSession:
         self._session = None
         self._run = _run_closed
         self._bare_run = None
+        self._run_values = None
 
     def _with_text(self, inputs: Tensors) -> Tensors:
         """The same with every string tensor as `str`: the binding would run `str()` on bytes, giving "b'…'"."""
@@ -150,6 +161,35 @@ class OnnxSession:
             if name in converted:
                 converted[name] = _as_text(name, converted[name])
         return converted
+
+
+class _ValueRun:
+    """Runs of a model with BF16: tensors pass as their 16 bits, since the binding knows no such numpy dtype."""
+
+    def __init__(self, session: Any, outputs: list[str]) -> None:  # noqa: ANN401 - onnxruntime has no types
+        self._session = session
+        self._outputs = outputs
+
+    def run(self, inputs: Tensors) -> list[Array]:
+        """One array for each output."""
+        values = {name: self._wrap(array) for name, array in inputs.items()}
+        return [_unwrap(value) for value in self._session.run_with_ort_values(self._outputs, values)]
+
+    def _wrap(self, array: Array) -> Any:  # noqa: ANN401 - as above
+        ort_value = _onnxruntime().OrtValue
+        if DType.of(array.dtype) is not DType.BF16:
+            return ort_value.ortvalue_from_numpy(array)
+        bits = np.ascontiguousarray(array).view(np.uint16)
+        return ort_value.ortvalue_from_numpy_with_onnx_type(bits.reshape(array.shape), _ONNX_BFLOAT16)
+
+
+def _unwrap(value: Any) -> Array:  # noqa: ANN401 - as above
+    """A copy: `numpy()` and DLPack refuse this element type, so its bytes are read where they are."""
+    if value.element_type() != _ONNX_BFLOAT16:
+        array: Array = value.numpy()
+        return array
+    data = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
+    return np.frombuffer(data, np.uint16).view(DType.BF16.numpy).reshape(value.shape())
 
 
 def _run_closed(_names: list[str], _inputs: Tensors) -> list[Array]:
@@ -206,7 +246,7 @@ def _spec(node: Any, model: Path) -> TensorSpec:  # noqa: ANN401 - as above
         raise SessionLoadError(
             f"{model.name}: {node.name!r} is {node.type}; a served tensor is one of "
             f"{', '.join(sorted(_ELEMENT_TYPES))}.",
-            hint="Export without sequences and maps (scikit-learn: zipmap=False) and without bfloat16.",
+            hint="Export without sequences and maps (scikit-learn: zipmap=False).",
         )
     shape: tuple[Dim, ...] = tuple(
         dim if isinstance(dim, int | str) and dim != "" else f"{node.name}_dim_{axis}"

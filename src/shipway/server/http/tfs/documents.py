@@ -33,6 +33,7 @@ DATA_TYPES = {
     DType.FP16: "DT_HALF",
     DType.FP32: "DT_FLOAT",
     DType.FP64: "DT_DOUBLE",
+    DType.BF16: "DT_BFLOAT16",
     DType.BYTES: "DT_STRING",
 }
 

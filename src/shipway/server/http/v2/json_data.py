@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from shipway.errors import NotJsonError, TensorMismatchError
+from shipway.errors import NotJsonError, TensorMismatchError, UnsupportedRequestError
 from shipway.server.http.v2.large import LARGE_BYTES, read_list
 from shipway.types import Array, DType, TensorSpec
 
@@ -49,13 +49,18 @@ class JsonInput:
     def __init__(self, spec: TensorSpec) -> None:
         self.spec = spec
         self._numpy = spec.dtype.numpy
-        self._decoders = {1: _decoder(spec.dtype, 1)}
+        self._decoders = {} if spec.dtype is DType.BF16 else {1: _decoder(spec.dtype, 1)}
 
     def read(self, raw: msgspec.Raw, shape: list[int]) -> Array:
         """`data`, row-major, as an array of the spec's dtype and `shape` (whose sizes are not negative).
 
         Raises `TensorMismatchError`.
         """
+        if self.spec.dtype is DType.BF16:
+            raise UnsupportedRequestError(
+                f"Input {self.spec.name} is BF16, which has no JSON form.",
+                hint="Send it in binary: the upper 2 bytes of each FP32, little-endian.",
+            )
         view = memoryview(raw)
         if len(view) >= LARGE_BYTES:
             large = read_list(bytes(view), self.spec, shape)
@@ -117,14 +122,14 @@ def encode_data(name: str, array: Array) -> bytes:
     """An output's elements as a flat JSON list, row-major. Raises `NotJsonError` for NaN and infinity."""
     if array.dtype.kind == "O":
         return _encode_text(name, array)
+    if array.dtype.kind == "V":
+        raise NotJsonError(f"Output {name} is BF16, which has no JSON form.", hint=_ask_in_binary(name))
     data = _encode(array.ravel().tolist())
     # msgspec writes NaN and infinity as null; nothing else in a list of numbers has these letters.
     if b"null" in data:
         raise NotJsonError(
             f"Output {name} holds NaN or infinity, which JSON cannot express.",
-            hint='Ask for it in binary: "outputs": [{"name": "'
-            + name
-            + '", "parameters": {"binary_data": true}}].',
+            hint=_ask_in_binary(name),
         )
     return data
 
@@ -136,10 +141,14 @@ def encode_rows(array: Array) -> list[bytes] | None:
     them must not be refused), and for rows so long that a pass of their own costs nothing.
     """
     rows = len(array)
-    if array.dtype.kind == "O" or not 0 < array.size <= rows * _MOST_SHARED:
+    if array.dtype.kind in "OV" or not 0 < array.size <= rows * _MOST_SHARED:
         return None
     text = _encode(array.reshape(rows, -1).tolist())
     return None if b"null" in text else text[2:-2].split(b"],[")
+
+
+def _ask_in_binary(name: str) -> str:
+    return f'Ask for it in binary: "outputs": [{{"name": "{name}", "parameters": {{"binary_data": true}}}}].'
 
 
 def _encode_text(name: str, array: Array) -> bytes:
@@ -150,5 +159,5 @@ def _encode_text(name: str, array: Array) -> bytes:
     except UnicodeError as error:
         raise NotJsonError(
             f"Output {name} holds bytes that are not UTF-8, which JSON cannot express.",
-            hint="Ask for it in binary.",
+            hint=_ask_in_binary(name),
         ) from error

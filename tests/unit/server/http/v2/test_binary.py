@@ -10,7 +10,7 @@ from shipway.errors import TensorMismatchError
 from shipway.server.http.v2.binary import decode_tensor, encode_tensor, shape_of_raw
 from shipway.types import DType, TensorSpec
 
-NUMBERS = [dtype for dtype in DType if dtype is not DType.BYTES]
+NUMBERS = [dtype for dtype in DType if dtype not in (DType.BYTES, DType.BF16)]
 
 
 def decode(data, dtype, shape, *, offset=0):
