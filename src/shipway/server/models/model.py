@@ -131,16 +131,13 @@ class ServedModel:
         `asked_at`: when it was complete, in `time.perf_counter` seconds. `priority`: 1, the most urgent, to 9.
         Raises `TensorMismatchError`, `OverloadedError`.
         """
-        rows, elements, group = self._measure(inputs)
-        job = Job(inputs, done, rows, elements, group)
-        job.queued_at = now = perf_counter()
-        job.asked_at = asked_at or now
-        job.priority = priority
-        self.last_used = now
-        for array in inputs.values():
-            job.size_bytes += array.nbytes
+        rows, elements, group, size_bytes = self._measure(inputs)
+        self.last_used = now = perf_counter()
+        asked_at = asked_at or now
+        deadline = inf
         if timeout_seconds != inf or self._longest_seconds != inf:
-            job.deadline = job.asked_at + min(timeout_seconds, self._longest_seconds)
+            deadline = asked_at + min(timeout_seconds, self._longest_seconds)
+        job = Job(inputs, done, rows, elements, group, size_bytes, asked_at, now, priority, deadline)
         self._execution.submit(job)
         return job
 
@@ -152,15 +149,15 @@ class ServedModel:
         """Waits for what was submitted, then gives the session back."""
         await self._execution.close()
 
-    def _measure(self, inputs: Mapping[str, Array]) -> tuple[int, int, Hashable]:
-        """Rows, elements and group of a request. Raises `TensorMismatchError` where it is not the model's."""
+    def _measure(self, inputs: Mapping[str, Array]) -> tuple[int, int, Hashable, int]:
+        """Its rows, elements, group and bytes. Raises `TensorMismatchError` where it is not the model's."""
         only = self._only
         if only is not None and len(inputs) == 1:
             array = inputs.get(only.spec.name)
             if array is not None and array.dtype is only.dtype:
                 shape = array.shape
                 if shape and shape[1:] == only.tail:
-                    return shape[0], array.size, None
+                    return shape[0], array.size, None, array.nbytes
         self._check_names(inputs)
         sizes: dict[str, int] = {}
         for name, check in self._checks.items():
@@ -170,9 +167,10 @@ class ServedModel:
                 raise TensorMismatchError(f"Input {problem}.", hint=self._hint())
             self._check_free_sizes(check.spec, array, sizes)
         elements = sum(array.size for array in inputs.values())
+        size_bytes = sum(array.nbytes for array in inputs.values())
         rows = next(iter(inputs.values())).shape[0] if self._has_rows else 1
         group = tuple(inputs[name].shape[1:] for name in self._checks) if self._has_free_tails else None
-        return rows, elements, group
+        return rows, elements, group, size_bytes
 
     def _check_names(self, inputs: Mapping[str, Array]) -> None:
         if inputs.keys() != self._checks.keys():

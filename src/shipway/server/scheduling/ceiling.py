@@ -31,7 +31,11 @@ def choose_ceiling(seconds_by_rows: Mapping[int, float], most_rows: int) -> int:
     `seconds_by_rows`: the shortest run seen of so many rows; 1 is among them. Where the largest size measured is
     the best and larger ones were too slow to be tried, the gain is taken to go on.
     """
-    costs = {rows: (seconds + RUN_SECONDS) / rows for rows, seconds in seconds_by_rows.items() if 1 <= rows <= most_rows}
+    costs = {
+        rows: (seconds + RUN_SECONDS) / rows
+        for rows, seconds in seconds_by_rows.items()
+        if 1 <= rows <= most_rows
+    }
     if not costs.keys() - {
         1
     }:  # so slow that nothing else was tried: joined, none waits longer than in a line

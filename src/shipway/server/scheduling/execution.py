@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from math import inf
@@ -49,6 +49,8 @@ class Execution:
         self._recorder = recorder
         self._deadlines = Deadlines(loop, self._expire)
         self._thread: ThreadPoolExecutor | None = None
+        self._hold: asyncio.TimerHandle | None = None
+        """After a run in the thread, the end of the wait for those whom it has answered."""
         self._when_idle: list[asyncio.Future[None]] = []
 
     def submit(self, job: Job) -> None:
@@ -62,6 +64,9 @@ class Execution:
             self._recorder.count_failure(error.code)
             raise
         if must_end_turn:
+            if self._hold is not None:
+                self._hold.cancel()
+                self._hold = None
             self._loop.call_soon(self._end_turn)
         if job.deadline != inf:
             self._deadlines.watch(job)
@@ -70,6 +75,9 @@ class Execution:
 
     async def close(self) -> None:
         """Waits for what was submitted, then gives the session back."""
+        if self._hold is not None:
+            self._hold.cancel()
+            self._end_hold()
         if not self._batcher.is_idle:
             idle = self._loop.create_future()
             self._when_idle.append(idle)
@@ -87,7 +95,10 @@ class Execution:
                 started = perf_counter()
                 outcomes = run_jobs(self._session, jobs)
                 self._deliver(jobs, outcomes, started, perf_counter())
-            self._go_on(self._batcher.finish_inline)
+            if self._batcher.finish_inline():
+                self._loop.call_soon(self._end_turn)
+            else:
+                self._tell_idle()
         else:
             self._start_thread(plan)
 
@@ -97,8 +108,13 @@ class Execution:
         jobs = plan.runs[0]
 
         def finish(future: asyncio.Future[tuple[Sequence[Outcome], float, float]]) -> None:
-            self._deliver(jobs, *future.result())
-            self._go_on(self._batcher.finish_thread)
+            outcomes, started, ended = future.result()
+            self._deliver(jobs, outcomes, started, ended)
+            hold_seconds = self._batcher.finish_thread(ended - started)
+            if hold_seconds and not self._when_idle:
+                self._hold = self._loop.call_later(hold_seconds, self._end_hold)
+            else:
+                self._loop.call_soon(self._end_turn)
 
         self._loop.run_in_executor(self._thread, _run_timed, self._session, jobs).add_done_callback(finish)
 
@@ -128,11 +144,9 @@ class Execution:
         given = job.deadline - job.queued_at
         self._fail(job, DeadlineExceededError(f"No answer within the {given:.3g} s that the request gives."))
 
-    def _go_on(self, finish: Callable[[], bool]) -> None:
-        if finish():
-            self._loop.call_soon(self._end_turn)
-        else:
-            self._tell_idle()
+    def _end_hold(self) -> None:
+        self._hold = None
+        self._end_turn()
 
     def _tell_idle(self) -> None:
         while self._when_idle:

@@ -54,10 +54,56 @@ def test_a_slow_model_goes_to_the_thread_and_collects_meanwhile():
     assert made.end_turn().runs == [[first]]
     assert arrive(made, *later) == [False, False]
     assert made.state is State.BUSY
-    assert made.finish_thread()
+    made.finish_thread(SLOW)
     assert made.end_turn().runs == [later]
-    assert not made.finish_thread()
+    made.finish_thread(SLOW)
+    assert made.end_turn() is None
     assert made.is_idle
+
+
+def test_those_who_were_just_answered_are_waited_for_a_twentieth_of_their_run():
+    """Else each turn of eight clients is two runs, the first of them for the one who is quickest to ask again."""
+    made = batcher(seconds=SLOW)
+    arrive(made, *(job() for _ in range(8)))
+    made.end_turn()
+    arrive(made, job())
+    assert made.finish_thread(0.1) == pytest.approx(0.005)
+    assert made.state is State.HOLDING
+    assert arrive(made, *(job() for _ in range(8))) == [False] * 7 + [True]
+    assert len(made.end_turn().runs[0]) == 9
+
+
+def test_when_the_hold_is_over_whoever_came_is_run():
+    made = batcher(seconds=SLOW)
+    arrive(made, job(), job())
+    made.end_turn()
+    assert made.finish_thread(0.1) > 0
+    late = job()
+    assert arrive(made, late) == [False]
+    assert made.end_turn().runs == [[late]]
+
+
+def test_a_single_client_never_waits():
+    made = batcher(seconds=SLOW)
+    for _ in range(3):
+        assert arrive(made, job()) == [True]
+        made.end_turn()
+        made.finish_thread(0.1)
+
+
+def test_a_full_batch_does_not_wait_for_more():
+    made = batcher(seconds=SLOW, most=4)
+    arrive(made, *(job() for _ in range(4)))
+    made.end_turn()
+    arrive(made, *(job() for _ in range(4)))
+    assert made.finish_thread(0.1) == 0
+
+
+def test_a_hold_is_short_whatever_the_run():
+    made = batcher(seconds=SLOW)
+    arrive(made, job(), job())
+    made.end_turn()
+    assert made.finish_thread(60.0) == 0.02
 
 
 def test_batches_end_at_their_rows():
@@ -163,7 +209,7 @@ def test_every_job_runs_once_in_order_and_within_limits(given_jobs, can_batch, s
             assert len({one.group for one in run}) == 1
             assert len(run) == 1 or (can_batch and sum(one.rows for one in run) <= 32)
             ran += run
-        (made.finish_inline if plan.is_inline else made.finish_thread)()
+        made.finish_inline() if plan.is_inline else made.finish_thread(SLOW)
     assert ran == [one for one in jobs if not one.is_over]
     assert made.queue.rows == 0
 
@@ -174,9 +220,9 @@ def test_a_more_urgent_job_runs_first_and_the_others_in_their_order():
         one.priority = priority
     arrive(made, *jobs)
     ran = []
-    while not made.is_idle:
-        ran += made.end_turn().runs[0]
-        made.finish_thread()
+    while (plan := made.end_turn()) is not None:
+        ran += plan.runs[0]
+        made.finish_thread(SLOW)
     assert ran == [jobs[3], jobs[4], jobs[0], jobs[2], jobs[1]]
     assert made.queue.rows == 0
 

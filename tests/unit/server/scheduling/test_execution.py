@@ -96,6 +96,7 @@ class Recorder:
 
     def record_run(self, jobs, started, ended, written, answered):
         assert started <= ended <= written
+        assert answered <= len(jobs)
         self.runs.append(list(jobs))
 
     def count_failure(self, code):
