@@ -45,10 +45,15 @@ def write_bundle(
     runtime="onnxruntime",
     verdict=VERDICT,
     accepted=(),
+    weights_file=None,
 ) -> Bundle:
+    """`weights_file`: the weights go into a file of that name beside the model."""
     with BundleWriter(folder / f"{name}-{version}.bundle") as writer:
         path = writer.variant_folder("onnx-fp32") / "model.onnx"
-        onnx.save(made, path)
+        if weights_file is None:
+            onnx.save(made, path)
+        else:
+            onnx.save(made, path, save_as_external_data=True, location=weights_file)
         signature = OnnxRuntime().open(path, {}).signature
         variant = Variant(
             id="onnx-fp32",
