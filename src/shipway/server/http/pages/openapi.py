@@ -137,7 +137,11 @@ def _request(signature: Signature) -> Document:
                 "minItems": len(signature.inputs),
                 "maxItems": len(signature.inputs),
                 "items": {"anyOf": [tensor_schema(spec, is_input=True) for spec in signature.inputs]},
-                "description": "Each input once, in any order.",
+                "allOf": [
+                    {"contains": {"type": "object", "properties": {"name": {"const": spec.name}}}}
+                    for spec in signature.inputs
+                ],
+                "description": "Each input once, in any order; a dimension's name has one size in all of them.",
             },
             "outputs": {
                 "type": ["array", "null"],
@@ -178,12 +182,15 @@ def _predict(inputs: tuple[TensorSpec, ...]) -> Document:
             "additionalProperties": False,
         }
 
-    columns, row = object_of(0), object_of(1)
+    def rows_of(row: Document) -> Document:
+        return {"type": "array", "minItems": 1, "items": row}
+
+    columns, rows = object_of(0), rows_of(object_of(1))
     if len(inputs) == 1:
         columns = {"anyOf": [nested_schema(inputs[0]), columns]}
-        row = {"anyOf": [nested_schema(inputs[0], first_axis=1), row]}
+        rows = {"anyOf": [rows_of(nested_schema(inputs[0], first_axis=1)), rows]}
     name: Document = {"enum": ["serving_default"]}
-    forms = {"inputs": columns, "instances": {"type": "array", "minItems": 1, "items": row}}
+    forms = {"inputs": columns, "instances": rows}
     return {
         "oneOf": [
             {"type": "object", "required": [form], "properties": {"signature_name": name, form: schema}}

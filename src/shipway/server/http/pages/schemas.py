@@ -10,7 +10,9 @@ import numpy as np
 from shipway.types import DType, TensorSpec
 
 Schema = dict[str, Any]
-_LARGEST = {DType.FP16: 65504.0, DType.FP32: 3.4028234663852886e38}
+_FP16_LARGEST = 65504.0
+_OVER_FP32 = 3.4028235677973366e38
+"""From here on a number would become infinity; it is half a step above the largest float32."""
 
 
 def element_schema(dtype: DType) -> Schema:
@@ -22,10 +24,11 @@ def element_schema(dtype: DType) -> Schema:
     if dtype.is_integer:
         bounds = np.iinfo(dtype.numpy)
         return {"type": "integer", "minimum": int(bounds.min), "maximum": int(bounds.max)}
-    largest = _LARGEST.get(dtype)
-    return (
-        {"type": "number"} if largest is None else {"type": "number", "minimum": -largest, "maximum": largest}
-    )
+    if dtype is DType.FP16:
+        return {"type": "number", "minimum": -_FP16_LARGEST, "maximum": _FP16_LARGEST}
+    if dtype is DType.FP32:
+        return {"type": "number", "exclusiveMinimum": -_OVER_FP32, "exclusiveMaximum": _OVER_FP32}
+    return {"type": "number"}
 
 
 def tensor_schema(spec: TensorSpec, *, is_input: bool) -> Schema:
@@ -67,4 +70,6 @@ def nested_schema(spec: TensorSpec, *, first_axis: int = 0) -> Schema:
         schema = {"type": "array", "items": schema}
         if isinstance(dim, int):
             schema["minItems"] = schema["maxItems"] = dim
+        elif schema["items"]["type"] == "array":
+            schema["minItems"] = 1  # an empty list would not tell how deep it is
     return schema

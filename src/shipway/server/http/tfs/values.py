@@ -19,7 +19,12 @@ from shipway.types import Array, DType, TensorSpec
 Json = Any
 _MOST_DIMENSIONS = 32
 """numpy's own limit is 64; lists nested deeper than that are an attack, not a tensor."""
-_LARGEST = {DType.FP16: 65504.0, DType.FP32: 3.4028235677973366e38, DType.FP64: math.inf}
+_LARGEST = {
+    DType.FP16: 65504.0,
+    # Half a step above the largest float32 a number would become infinity: up to the number before that.
+    DType.FP32: math.nextafter(3.4028235677973366e38, 0.0),
+    DType.FP64: math.inf,
+}
 _KINDS = {DType.BOOL: "true or false", DType.BYTES: 'text, or {"b64": text}'}
 
 

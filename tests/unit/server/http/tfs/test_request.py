@@ -106,6 +106,7 @@ def test_base64_is_bytes_and_not_a_named_input() -> None:
         ({"instances": [[1, 2], [3]]}, TensorMismatchError, r"instances\[1\].*list of 2.*list of 1"),
         ({"instances": [[1, 2], 3]}, TensorMismatchError, "list of 2"),
         ({"instances": [[1, 1e39]]}, TensorMismatchError, "range"),
+        ({"instances": [{"x": [1, 3.4028235677973366e38]}]}, TensorMismatchError, "range"),
         ({"instances": [[1, 10**400]]}, TensorMismatchError, "range"),
         ({"instances": [{"y": [1, 2]}]}, TensorMismatchError, "'x'.*'y'"),
         ({"instances": [{"x": [1, 2]}, [1, 2]]}, MalformedRequestError, "object"),
