@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shipway.actions.observer import Observer
     from shipway.actions.outcome import Outcome
     from shipway.actions.serve import serve
+    from shipway.actions.top import top
     from shipway.bundle.evidence import Estimate, Result, Verdict
     from shipway.errors import ShipwayError
     from shipway.evaluation.data.base import Reading
@@ -49,6 +50,7 @@ __all__ = [
     "inspect",
     "inspect_data",
     "serve",
+    "top",
 ]
 
 _HOMES = {
@@ -71,6 +73,7 @@ _HOMES = {
     "inspect": "shipway.actions.inspect",
     "inspect_data": "shipway.actions.inspect_data",
     "serve": "shipway.actions.serve",
+    "top": "shipway.actions.top",
 }
 
 

@@ -41,6 +41,7 @@ def test_the_commands_are_those_that_scripts_rely_on() -> None:
         "export",
         "inspect",
         "serve",
+        "top",
     ]
 
 

@@ -19,6 +19,7 @@ VERBS = [
     "inspect",
     "inspect_data",
     "serve",
+    "top",
 ]
 NOUNS = [
     "Deployment",

@@ -18,7 +18,18 @@ _HELP = (
     "Takes a trained model to a running deployment, and proves on the way that it is still the same model."
 )
 _EPILOG = "Exit codes: 0 fine, 1 a verdict was not PASS, 2 usage or input, 3 environment, 4 a bug in Shipway."
-COMMANDS = ("deploy", "export", "inspect", "evaluate", "diff", "serve", "check", "conformance", "doctor")
+COMMANDS = (
+    "deploy",
+    "export",
+    "inspect",
+    "evaluate",
+    "diff",
+    "serve",
+    "check",
+    "conformance",
+    "top",
+    "doctor",
+)
 """Each is a file of this folder."""
 
 

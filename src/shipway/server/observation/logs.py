@@ -155,10 +155,9 @@ class RequestLog:
 
     def close(self) -> None:
         """Writes what waits, and how many lines were left out. Blocks for seconds at most."""
-        left_out = self._gate.take_left_out()
-        if left_out:
-            now = datetime.now(UTC).timestamp()
-            self.tell({"time": now, "level": "warning", "event": "left-out", "left_out": left_out})
+        now = datetime.now(UTC).timestamp()
+        for code, count in self._gate.take_left_out().items():
+            self.tell({"time": now, "level": "warning", "event": "left-out", "code": code, "left_out": count})
         self._writing.close(2.0)
 
     def _write(self, records: Sequence[Fields]) -> None:
