@@ -20,6 +20,7 @@ LEFT_OPEN = "keeps what it should close"
 REORDERED = "answers the last first"
 HEAD_WITH_BODY = "sends a body after HEAD"
 NO_INVITATION = "waits for a body that waits for it"
+ENDED = "ends at brackets nested deeply"
 IMPATIENT = "takes what came at once for the whole body"
 
 
@@ -70,11 +71,14 @@ def _accept(listener: socket.socket, port: int, fault: Fault, quirk: str) -> Non
             client, _ = listener.accept()
         except OSError:
             return
-        threading.Thread(target=_Talk(client, port, fault, quirk).run, daemon=True).start()
+        threading.Thread(target=_Talk(client, port, fault, quirk, listener).run, daemon=True).start()
 
 
 class _Talk:
-    def __init__(self, client: socket.socket, port: int, fault: Fault, quirk: str) -> None:
+    def __init__(
+        self, client: socket.socket, port: int, fault: Fault, quirk: str, listener: socket.socket
+    ) -> None:
+        self.listener = listener
         self.client, self.fault, self.quirk = client, fault, quirk
         self.server = Wire(port)
         self.left = b""
@@ -87,6 +91,9 @@ class _Talk:
                 while self.quirk == REORDERED and self.has_more():
                     requests.append(self.read())
                 for request in requests[::-1]:
+                    if self.quirk == ENDED and request.body.startswith(b'{"inputs": [[['):
+                        self.listener.shutdown(socket.SHUT_RDWR)
+                        return
                     is_open = self.answer(request)
 
     def answer(self, request: Request) -> bool:

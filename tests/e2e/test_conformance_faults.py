@@ -15,7 +15,7 @@ import tampering
 from served import process, zoo
 from served.wire import Answer
 from shipway.conformance.address import Address, Client
-from shipway.conformance.catalog import TFS_MODEL, V2_MODEL, V2_SERVER
+from shipway.conformance.catalog import TFS_MODEL, V2_HOSTILE, V2_MODEL, V2_SERVER
 from shipway.conformance.check import Finding, Mark
 from shipway.conformance.run import Plan, run_checks
 from tampering import Fault, Request
@@ -315,7 +315,7 @@ FAULTS: dict[str, Fault | str] = {
 SENTENCES_ON_REFUSALS = ("core.malformed.", "core.datatypes.", "binary.sizes.", "tfs.errors.")
 REFUSED = [
     check.id
-    for check in (*V2_MODEL.checks(), *TFS_MODEL.checks())
+    for check in (*V2_MODEL.checks(), *V2_HOSTILE.checks(), *TFS_MODEL.checks())
     if check.id.startswith(SENTENCES_ON_REFUSALS) and check.id not in FAULTS
 ]
 
@@ -361,7 +361,7 @@ def test_each_wrong_request_must_be_refused_in_the_protocols_form(server, check_
 
 
 def test_no_check_is_without_a_fault():
-    declared = {check.id for part in (V2_SERVER, V2_MODEL, TFS_MODEL) for check in part.checks()}
+    declared = {check.id for part in (V2_SERVER, V2_MODEL, V2_HOSTILE, TFS_MODEL) for check in part.checks()}
     assert declared - set(FAULTS) - set(REFUSED) == set()
 
 
@@ -390,3 +390,13 @@ def test_a_server_that_ends_is_no_pass(server):
     found = tried(server, "core.infer.i*", gone)
     assert {finding.mark for finding in found} <= {Mark.FAIL, Mark.INCONCLUSIVE}
     assert "the connection was closed before the answer" in found[0].reason
+
+
+def test_a_server_that_ends_is_said_to_have_ended_and_nothing_more_is_tried(server):
+    """Brackets nested deeply have ended servers: their parsers recurse until the stack is full."""
+    found = tried(server, "core.*", quirk=tampering.ENDED)
+    assert found[-1].id == "core.malformed.nested_deeply"
+    assert found[-1].mark is Mark.FAIL
+    assert found[-1].reason.startswith("the server ended during this check")
+    assert [one.id for one in found if one.mark is Mark.FAIL] == ["core.malformed.nested_deeply"]
+    assert {one.model for one in found if one.id == "core.infer.json"} == set(MODELS)

@@ -59,16 +59,16 @@ V2_MODEL = Part[V2Model](
         inference.INFER,
         datatypes.DATATYPES,
         outputs.OUTPUTS,
-        malformed.MALFORMED,
         errors.MODEL,
         http.MODEL,
         compression.CODING,
         binary.TENSORS,
-        binary_errors.SIZES,
         statistics.MODEL,
         configuration.MODEL,
         repository.MODEL,
     )
 )
+V2_HOSTILE = Part[V2Model]((binary_errors.SIZES, malformed.MALFORMED))
+"""After all else, on every model: these have ended servers, and there is no finding behind such an end."""
 TFS_MODEL = Part[TfsModel]((predict.STATUS, predict.PREDICT, tfs_errors.ERRORS))
 PROTOCOLS = ("v2", "tfs", "all")

@@ -9,11 +9,12 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from shipway.conformance.address import Client
-from shipway.conformance.catalog import TFS_MODEL, V2_MODEL, V2_SERVER
+from shipway.conformance.catalog import TFS_MODEL, V2_HOSTILE, V2_MODEL, V2_SERVER
 from shipway.conformance.check import (
     Check,
     Finding,
     InapplicableError,
+    Level,
     Mark,
     UndecidedError,
     UnmetError,
@@ -26,6 +27,7 @@ from shipway.errors import EndpointAnswerError, EndpointUnreachableError, UsageE
 from shipway.types import Array
 
 Subject = TypeVar("Subject")
+_GONE = "the server ended during this check"
 Doing = Callable[[str], None]
 
 
@@ -59,27 +61,42 @@ class Found:
 def run_checks(client: Client, plan: Plan, doing: Doing = lambda _: None) -> Found:
     """Tries what `plan` says; `doing` is told of each subject before its checks.
 
-    Raises `EndpointUnreachableError` where nothing answers at all, `UsageError` where no model is known or no
-    check is left.
+    Ends early, with a FAIL, where the server does. Raises `EndpointUnreachableError` where nothing answers at
+    all, `UsageError` where no model is known or no check is left.
     """
     client.ask("GET", "/v2")  # the first word: an address where nothing listens is no finding
     server = V2Server(client)
     models = tuple(plan.models) or tuple(server.models())
-    findings = tuple(_run_all(server, models, plan, doing))
+    findings = []
+    for found in _run_all(server, models, plan, doing):
+        findings.append(_with_end(found, client) if found.mark is Mark.FAIL else found)
+        if findings[-1].reason.startswith(_GONE):
+            break  # nothing more can be said of a server that is no longer there
     if not findings:
         raise UsageError(
             f"No check is called {', '.join(plan.only)}.",
             hint="Patterns are shell-like: --only 'core.infer.*'; without --only every check's name is shown.",
         )
-    return Found(findings, server.metadata, models)
+    return Found(tuple(findings), server.metadata, models)
+
+
+def _with_end(found: Finding, client: Client) -> Finding:
+    """The same finding, or a graver one where the server has ended since."""
+    try:
+        client.connect().close()
+    except EndpointUnreachableError as error:
+        reason = f"{_GONE}: {error} {found.reason}".strip()
+        return replace(found, level=Level.REQUIRED, reason=reason)
+    return found
 
 
 def _run_all(server: V2Server, models: Sequence[str], plan: Plan, doing: Doing) -> Iterator[Finding]:
     if plan.protocol in ("v2", "all"):
         yield from _tried(V2_SERVER.checks(), server, None, server, plan, doing)
-        for name in models:
-            model = V2Model(server, name, plan.data)
-            yield from _tried(V2_MODEL.checks(), model, name, server, plan, doing)
+        subjects = {name: V2Model(server, name, plan.data) for name in models}
+        for part in (V2_MODEL, V2_HOSTILE):
+            for name, model in subjects.items():
+                yield from _tried(part.checks(), model, name, server, plan, doing)
     if plan.protocol in ("tfs", "all"):
         for name in models:
             yield from _tried(
@@ -95,10 +112,10 @@ def _tried(
     plan: Plan,
     doing: Doing,
 ) -> Iterator[Finding]:
-    doing("the server" if model is None else f"the model {model}")
-    for check in checks:
-        if not plan.wants(check.id):
-            continue
+    wanted = [check for check in checks if plan.wants(check.id)]
+    if wanted:
+        doing("the server" if model is None else f"the model {model}")
+    for check in wanted:
         yield _try(check, subject, model, server, plan)
 
 
@@ -129,7 +146,9 @@ def _judge(check: Check[Subject], subject: Subject, blank: Finding, client: Clie
     except UndecidedError as error:
         return replace(blank, mark=Mark.INCONCLUSIVE, reason=str(error))
     except EndpointUnreachableError as error:
-        return replace(blank, mark=Mark.INCONCLUSIVE, reason=f"the server went away: {error}")
+        return replace(
+            blank, mark=Mark.FAIL, expected="a server that listens", found=str(error), reason=str(error)
+        )
     except InapplicableError as error:
         return replace(blank, mark=Mark.SKIPPED, reason=str(error))
 

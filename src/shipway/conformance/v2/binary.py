@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipway.conformance.check import Group, InapplicableError, UnmetError
+from shipway.conformance.check import Group, InapplicableError, Level, UnmetError
 from shipway.conformance.specifications import BINARY
 from shipway.conformance.tensors import Tensor, to_bytes
 from shipway.conformance.v2.inference import expect_same
@@ -53,7 +53,11 @@ def _answers_json_in_binary(model: Model) -> None:
     expect_same(model.infer(), found)
 
 
-@TENSORS.check("one_output", "`binary_data` at an output overrules `binary_data_output` of the request.")
+@TENSORS.check(
+    "one_output",
+    "`binary_data` at an output overrules `binary_data_output` of the request.",
+    level=Level.RECOMMENDED,
+)
 def _gives_some_binary(model: Model) -> None:
     model.json_request()
     ports = model.outputs

@@ -32,7 +32,7 @@ def _keeps_connections(server: Server) -> None:
         expect_status(connection.request("GET", server.client.path("/v2")), OK)
 
 
-@SERVER.check("pipelined", "Requests sent at once are answered in their order.")
+@SERVER.check("pipelined", "Requests sent at once are answered in their order.", level=Level.RECOMMENDED)
 def _answers_in_order(server: Server) -> None:
     paths = ("/v2", "/v2/no-such-path", "/v2/no-such-path")  # not the same from behind
     with server.client.connect() as connection:
@@ -176,7 +176,9 @@ def _takes_pieces(model: Model) -> None:
     expect_same(model.infer(), found)
 
 
-@MODEL.check("pipelined", "Inference requests sent at once are answered in their order.")
+@MODEL.check(
+    "pipelined", "Inference requests sent at once are answered in their order.", level=Level.RECOMMENDED
+)
 def _answers_inference_in_order(model: Model) -> None:
     bodies = [json_request(model.json_request(), id=str(number)) for number in range(8)]
     with model.client.connect() as connection:

@@ -18,7 +18,7 @@ from shipway.conformance.v2.subjects import UNKNOWN, Model
 
 MALFORMED = Group[Model]("core.malformed", REQUEST)
 Document = dict[str, Any]
-_DEPTH = 10_000
+_DEPTH = 100_000
 _OVERFLOWING = [2**32, 2**32, 2]
 """Its product is a multiple of 2**64: 0 where sizes are multiplied in 64 bits (CVE-2025-23319's class)."""
 
@@ -31,7 +31,7 @@ _BODIES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "number": ("A number instead of an object", lambda _: b"42"),
     "list": ("A list instead of an object", lambda body: b"[" + body + b"]"),
     "null": ("null instead of an object", lambda _: b"null"),
-    "nested_deeply": ("Brackets nested ten thousand deep", lambda _: b'{"inputs": ' + b"[" * _DEPTH),
+    "nested_deeply": ("Brackets nested a hundred thousand deep", lambda _: b'{"inputs": ' + b"[" * _DEPTH),
 }
 
 

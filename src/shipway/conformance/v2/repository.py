@@ -7,7 +7,7 @@ from typing import Any
 
 from shipway.conformance.check import Group, UnmetError
 from shipway.conformance.exchange import Reply
-from shipway.conformance.expectations import OK, expect_json, expect_key, expect_refusal, expect_status
+from shipway.conformance.expectations import OK, expect_error_object, expect_json, expect_key, expect_status
 from shipway.conformance.specifications import REPOSITORY
 from shipway.conformance.v2.inference import expect_same
 from shipway.conformance.v2.requests import JSON_HEADERS, encode
@@ -60,7 +60,10 @@ def _lists_ready_models(server: Server) -> None:
 )
 def _cannot_load_unknown(server: Server) -> None:
     path = f"/v2/repository/models/{UNKNOWN}/load"
-    expect_refusal(server.client.ask("POST", path, b"{}", JSON_HEADERS))
+    reply = server.client.ask("POST", path, b"{}", JSON_HEADERS)
+    if reply.status < 400:
+        raise UnmetError("an error", f"status {reply.status}", reply)
+    expect_error_object(reply)
 
 
 @MODEL.check("listed", "A model that can be asked is in the index, in the state READY.")

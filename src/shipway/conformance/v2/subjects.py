@@ -173,8 +173,10 @@ class Model:
         """The same with the answer as it came."""
         if self.is_json:
             return self.post(json_request(inputs, **more))
-        outputs = {} if "outputs" in more else {"parameters": {"binary_data_output": True}}
-        return self.post(*binary_request(inputs, **{**outputs, **more}))
+        more["parameters"] = {"binary_data_output": True, **more.get("parameters", {})}
+        if "outputs" in more:
+            more["outputs"] = [{**asked, "parameters": {"binary_data": True}} for asked in more["outputs"]]
+        return self.post(*binary_request(inputs, **more))
 
     def _find_inputs(self) -> list[Tensor] | UndecidedError:
         ports = self.inputs
