@@ -22,9 +22,12 @@ from shipway.server.models.card import ModelCard
 from shipway.server.models.model import ServedModel
 from shipway.server.models.readiness import find_problem
 from shipway.server.models.tuning import find_ceiling, is_short
+from shipway.server.scheduling.giving_way import make_executor
 from shipway.server.settings import ServerSettings
 
 log = logging.getLogger("shipway.server")
+_THREADS = make_executor(2, "shipway-loading")
+"""One opens and measures, one hashes; what is served meanwhile goes first (TFS#1866, triton#8117)."""
 _ONE_THREAD_BYTES = 2 * 2**20
 """Models with less weights are first tried with one thread, others with all: opening twice is then rare."""
 
@@ -53,10 +56,12 @@ async def load(path: Path, settings: ServerSettings) -> ServedModel:
     Raises `BundleError`, `MissingDependencyError` or `SessionLoadError` where it cannot be loaded at all.
     """
     loop = asyncio.get_running_loop()
-    bundle = await loop.run_in_executor(None, partial(open_bundle, path, defer_above=_VERIFY_BESIDE_BYTES))
-    verifying = loop.run_in_executor(None, bundle.verify_rest)
+    bundle = await loop.run_in_executor(
+        _THREADS, partial(open_bundle, path, defer_above=_VERIFY_BESIDE_BYTES)
+    )
+    verifying = loop.run_in_executor(_THREADS, bundle.verify_rest)
     try:
-        opened = await loop.run_in_executor(None, open_for_serving, bundle, settings)
+        opened = await loop.run_in_executor(_THREADS, open_for_serving, bundle, settings)
     except ShipwayError:
         await verifying  # damaged files are the better explanation
         raise
@@ -87,7 +92,7 @@ async def _find_problem(model: ServedModel, opened: Opened, settings: ServerSett
     problem = await find_problem(model, run_seconds)
     if problem is None and model.can_batch and opened.golden is not None:
         loop = asyncio.get_running_loop()
-        model.limit_batches(await loop.run_in_executor(None, _tune, opened, settings, run_seconds))
+        model.limit_batches(await loop.run_in_executor(_THREADS, _tune, opened, settings, run_seconds))
     return problem
 
 

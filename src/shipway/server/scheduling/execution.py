@@ -17,6 +17,7 @@ from shipway.errors import DeadlineExceededError, SessionRunError, ShipwayError
 from shipway.runtimes.base import Session
 from shipway.server.scheduling.batching import Batcher, Plan
 from shipway.server.scheduling.deadlines import Deadlines
+from shipway.server.scheduling.giving_way import make_executor
 from shipway.server.scheduling.jobs import Job, Outcome, Rows, Run
 from shipway.types import Tensors
 
@@ -104,7 +105,7 @@ class Execution:
 
     def _start_thread(self, plan: Plan) -> None:
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shipway-session")
+            self._thread = make_executor(1, "shipway-session")
         jobs = plan.runs[0]
 
         def finish(future: asyncio.Future[tuple[Sequence[Outcome], float, float]]) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipway.errors import OverloadedError
@@ -194,6 +194,7 @@ def test_all_dropped_is_idle():
     st.booleans(),
     st.sampled_from([FAST, 0.0005, SLOW]),
 )
+@settings(deadline=None)
 def test_every_job_runs_once_in_order_and_within_limits(given_jobs, can_batch, seconds):
     made = batcher(seconds=seconds, can_batch=can_batch, queue=10**6)
     jobs = [job(rows, group=group, elements=rows * 4) for rows, group, _ in given_jobs]
