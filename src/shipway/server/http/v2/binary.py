@@ -57,7 +57,14 @@ def _decode_strings(data: memoryview, spec: TensorSpec, count: int) -> Array:
             raise TensorMismatchError(
                 f"Input {spec.name}: element {index} ends {end - len(data)} bytes after the tensor's data."
             )
-        values[index] = bytes(data[start:end])
+        values[index] = item = bytes(data[start:end])
+        try:
+            item.decode()
+        except UnicodeDecodeError as error:
+            raise TensorMismatchError(
+                f"Input {spec.name}: element {index} is not UTF-8 ({error.reason} at its byte {error.start}).",
+                hint="BYTES is text; a model for other bytes takes UINT8.",
+            ) from error
         offset = end
     if offset != len(data):
         raise TensorMismatchError(

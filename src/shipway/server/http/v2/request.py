@@ -125,7 +125,8 @@ class RequestReader:
             )
         if shape and min(shape) < 0:
             raise TensorMismatchError(f"Input {name}: sizes are 0 or more, found the shape {shape}.")
-        if len(shape) > _MOST_DIMENSIONS or prod(shape) > _MOST_ELEMENTS:
+        # Without its zeros, as numpy counts: it has no array of shape [0, 2**40, 2**40] either.
+        if len(shape) > _MOST_DIMENSIONS or prod([size or 1 for size in shape]) > _MOST_ELEMENTS:
             raise TensorMismatchError(f"Input {name}: no request holds the shape {shape}.")
         return reader
 

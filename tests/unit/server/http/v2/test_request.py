@@ -105,6 +105,7 @@ def test_which_outputs_in_which_form(outputs, parameters, expected):
         ({"inputs": [tensor(shape=[-1, 2])]}, TensorMismatchError, "0 or more"),
         ({"inputs": [tensor(shape=[2**40, 2**40])]}, TensorMismatchError, "no request holds"),
         ({"inputs": [tensor(shape=[1] * 2000)]}, TensorMismatchError, "no request holds"),
+        ({"inputs": [tensor(shape=[0, 2**40, 2**40])]}, TensorMismatchError, "no request holds"),
         ({"inputs": [tensor(shape=[10**30])]}, TensorMismatchError, "no request holds"),
         ({"inputs": [tensor()], "outputs": [{"name": "q"}]}, TensorMismatchError, "'q' is not the model's"),
         (
