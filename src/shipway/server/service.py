@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING
 
 from shipway.errors import ModelNotFoundError, UnavailableError
 from shipway.server.models.model import ServedModel
 from shipway.server.models.repository import version_order
-from shipway.server.observation.capture import Capture
 from shipway.server.scheduling.cache import AnswerCache
 from shipway.server.scheduling.jobs import USUAL_PRIORITY, Job, Outcome
 from shipway.types import Array
+
+if TYPE_CHECKING:  # few want it, and it is imported for those
+    from shipway.server.observation.capture import Capture
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from shipway.server.fleet import Fleet
 from shipway.server.http.boundary import guard
 from shipway.server.http.exchange import Exchange
 from shipway.server.http.routes import Endpoint
-from shipway.server.observation.exposition import OPEN_METRICS, TEXT, accepts_open_metrics, expose
 from shipway.server.observation.merging import Snapshot, merge
 from shipway.server.observation.snapshot import SNAPSHOT
 
@@ -26,6 +25,9 @@ class MetricsPath:
         return Endpoint(self._answer, scope=Scope.INFER) if path == ["metrics"] else None
 
     def _answer(self, exchange: Exchange) -> None:
+        # Here: for those who are scraped, and not before the first answer.
+        from shipway.server.observation.exposition import OPEN_METRICS, TEXT, accepts_open_metrics, expose
+
         is_open = accepts_open_metrics(exchange.head.headers.get(b"accept"))
 
         def answer(exchange: Exchange, snapshot: Snapshot) -> None:

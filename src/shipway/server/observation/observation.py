@@ -9,16 +9,19 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shipway.errors import ShipwayError, UsageError
 from shipway.server.http.exchange import Exchange
 from shipway.server.models.model import ServedModel
-from shipway.server.observation.capture import Capture
 from shipway.server.observation.logs import RequestLog, check_settings
-from shipway.server.observation.traces import Span, Traces
+from shipway.server.observation.span import Span
 from shipway.server.scheduling.jobs import Job
 from shipway.server.settings import ServerSettings
+
+if TYPE_CHECKING:  # few want them, and they are imported for those
+    from shipway.server.observation.capture import Capture
+    from shipway.server.observation.traces import Traces
 
 _CLOSE_SECONDS = 5.0
 
@@ -166,7 +169,11 @@ def make_observation(settings: ServerSettings) -> Observation:
     log = RequestLog(settings.log_format) if settings.log_requests != "none" else None
     traces = capture = None
     if settings.traces_endpoint:
+        from shipway.server.observation.traces import Traces  # here, and below: for those who want it
+
         traces = Traces(settings.traces_endpoint, settings.traces_share)
     if settings.capture_folder and settings.capture_share:
+        from shipway.server.observation.capture import Capture
+
         capture = Capture(settings)
     return Observation(log=log, logs_all=settings.log_requests == "all", traces=traces, capture=capture)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from shipway.errors import MissingDependencyError
 from shipway.server.observation.background import Background
+from shipway.server.observation.span import Span
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -23,29 +23,6 @@ _MOST_WAITING: Final = 10_000
 _EXPORT_SECONDS: Final = 3.0
 _SAMPLED: Final = 1
 """The flag of W3C Trace Context, 3.2: the caller records this trace."""
-
-
-@dataclass(slots=True)
-class Span:
-    """One request as it is told. Times are seconds since the epoch."""
-
-    method: str
-    target: str
-    request_id: str
-    status: int
-    started: float
-    ended: float
-    call_id: str = ""
-    """The protocol's own `id`."""
-    traceparent: bytes = b""
-    tracestate: bytes = b""
-    code: str = ""
-    message: str = ""
-    model: str = ""
-    version: str = ""
-    rows: int = 0
-    batch_requests: int = 0
-    stages: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 class Traces:

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from served.collector import attributes, collector, spans_of
-from shipway.server.observation.traces import Span, Traces, is_sampled
+from shipway.server.observation.span import Span
+from shipway.server.observation.traces import Traces, is_sampled
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
