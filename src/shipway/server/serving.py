@@ -63,13 +63,16 @@ class Server:
         self._connections = Connections(
             settings, asyncio.get_running_loop(), watcher=observation, gate=admission.gate
         )
-        self.operations[SNAPSHOT] = snapshots(
-            self._connections, self.service, self.library, observation
-        )
+        self.operations[SNAPSHOT] = snapshots(self._connections, self.service, self.library, observation)
         bodies = Bodies(settings.max_body_bytes)
         translators: list[Translator] = [
             Statistics(self.service, self.fleet),  # before V2, to which /v2/models/stats is a model's name
-            V2Translator(self.service, bodies, [REPOSITORY] if settings.repository_api else []),
+            V2Translator(
+                self.service,
+                bodies,
+                [REPOSITORY] if settings.repository_api else [],
+                max_json_depth=settings.max_json_depth,
+            ),
             TfsTranslator(self.service, bodies),
             PagesTranslator(self.service, needs_key=admission.gate is not None),
             MetricsPath(self.fleet),
@@ -90,7 +93,9 @@ class Server:
         self.url = self.listener.url
         self._management: Management | None = None
         if settings.management_port >= 0:
-            telling_more = V2Translator(self.service, bodies, [REPOSITORY])
+            telling_more = V2Translator(
+                self.service, bodies, [REPOSITORY], max_json_depth=settings.max_json_depth
+            )
             managing = [repository, translators[0], telling_more, *translators]
             self._management = Management(
                 settings, self.service, admission, managing, shares_port=listener is not None

@@ -46,6 +46,8 @@ class ServerSettings:
     max_connections: int = 4096
     max_connections_per_client: int = 0
     """Open ones from one address; 0: no limit. Behind a proxy all clients have its address."""
+    max_json_depth: int = 64
+    """Lists and objects within each other in a request's JSON."""
     max_pipelined: int = 64
     """Requests of one connection that may wait for their answers; further ones are read later."""
     head_seconds: float = 10.0

@@ -31,7 +31,15 @@ Document = tuple[int, object]
 class V2Translator:
     """Answers `/v2/…`, and `/` with where to go."""
 
-    def __init__(self, service: Service, bodies: Bodies, more_extensions: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        service: Service,
+        bodies: Bodies,
+        more_extensions: Sequence[str] = (),
+        *,
+        max_json_depth: int = 64,
+    ) -> None:
+        self._max_json_depth = max_json_depth
         self._more_extensions = more_extensions
         """Of the protocol, which other translators of the same port offer."""
         self._service = service
@@ -71,7 +79,13 @@ class V2Translator:
             self._generation = self._service.generation
         key = model, is_versioned
         if key not in self._inferring:
-            self._inferring[key] = InferRoute(self._service, model, self._bodies, is_versioned=is_versioned)
+            self._inferring[key] = InferRoute(
+                self._service,
+                model,
+                self._bodies,
+                is_versioned=is_versioned,
+                max_json_depth=self._max_json_depth,
+            )
         return self._inferring[key]
 
     def _metadata(self, path: list[str]) -> Document:
@@ -86,14 +100,17 @@ class V2Translator:
 class InferRoute:
     """A model with what reads its requests and writes its replies."""
 
-    def __init__(self, service: Service, model: ServedModel, bodies: Bodies, *, is_versioned: bool) -> None:
+    def __init__(
+        self, service: Service, model: ServedModel, bodies: Bodies, *, is_versioned: bool, max_json_depth: int
+    ) -> None:
+        self._max_json_depth = max_json_depth
         card = model.card
         self._is_versioned = is_versioned
         """The request names the version itself."""
         self._service = service
         self._model = model
         self._bodies = bodies
-        self._reader = RequestReader(card.signature)
+        self._reader = RequestReader(card.signature, max_json_depth=max_json_depth)
         self._writer = ReplyWriter(card.name, card.version, card.signature)
 
     def handle(self, exchange: Exchange) -> None:
@@ -131,7 +148,13 @@ class InferRoute:
         found = self._service.find(card.name, card.version if self._is_versioned else None)
         if found is self._model:
             return False
-        InferRoute(self._service, found, self._bodies, is_versioned=self._is_versioned).handle(exchange)
+        InferRoute(
+            self._service,
+            found,
+            self._bodies,
+            is_versioned=self._is_versioned,
+            max_json_depth=self._max_json_depth,
+        ).handle(exchange)
         return True
 
 
