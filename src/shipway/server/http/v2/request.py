@@ -13,6 +13,7 @@ from shipway.server.http.v2.depth import check_depth
 from shipway.server.http.v2.json_data import JsonInput
 from shipway.server.http.v2.large import LARGE_BYTES, LargeReader
 from shipway.server.http.v2.plain import PlainReader
+from shipway.server.http.v2.repeated import RepeatedHeads
 from shipway.server.http.v2.wire import NO_DATA, Parameters, StrictRequest, WireCall, WireRequest, WireTensor
 from shipway.types import Array, DType, Signature
 
@@ -46,6 +47,7 @@ class RequestReader:
         self._inputs = {spec.name: (str(spec.dtype.value), JsonInput(spec)) for spec in signature.inputs}
         self._outputs = [spec.name for spec in signature.outputs]
         self._plain = PlainReader(signature)
+        self._repeated = RepeatedHeads()
         self._large = LargeReader(signature)
         self._max_json_depth = max_json_depth
 
@@ -71,13 +73,17 @@ class RequestReader:
             )
         if json_bytes == 0:
             return self._read_raw(memoryview(body))
-        view = memoryview(body)
-        return self._read_parts(view[:json_bytes], view[json_bytes:])
+        json = body[:json_bytes]
+        found = self._repeated.find(json, body)
+        if found is not None:
+            inputs, known = found
+            return InferCall("", inputs, known.outputs, known.parameters)
+        return self._read_parts(json, memoryview(body)[json_bytes:])
 
     def _read_parts(self, json: bytes | memoryview, binary: memoryview | None) -> InferCall:
         request = self._read_json(json)
         inputs: dict[str, Array] = {}
-        offset = 0
+        offset, is_repeatable = 0, binary is not None and not request.id
         for tensor in request.inputs:
             reader = self._check(tensor, inputs)
             parameters = tensor.parameters
@@ -86,6 +92,7 @@ class RequestReader:
                 if tensor.data is NO_DATA:
                     raise MalformedRequestError(f"Input {tensor.name} has no data.")
                 inputs[tensor.name] = reader.read(tensor.data, tensor.shape)
+                is_repeatable = False
                 continue
             data = _binary_part(tensor, parameters["binary_data_size"], binary, offset)
             offset += len(data)
@@ -94,7 +101,10 @@ class RequestReader:
             raise MalformedRequestError(
                 f"The binary data is {len(binary)} bytes, the inputs' binary_data_size add up to {offset}."
             )
-        return InferCall(request.id, inputs, self._wanted(request), request.parameters)
+        wanted = self._wanted(request)
+        if is_repeatable:
+            self._repeated.remember(bytes(json), inputs, wanted, request.parameters)
+        return InferCall(request.id, inputs, wanted, request.parameters)
 
     def _read_json(self, json: bytes | memoryview) -> WireRequest:
         try:
