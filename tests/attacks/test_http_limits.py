@@ -118,16 +118,23 @@ def test_a_chunk_at_a_time(server):
 
 
 def test_an_answer_that_is_never_taken(server):
-    """It fits into no buffer, the connection ends with it, and the client reads nothing."""
-    body = json.dumps(infer_body("x", np.ones((100_000, 2)))).encode()
+    """10 MB, more than the kernel's buffers hold; the connection ends with it, and the client reads nothing."""
+    values = np.random.default_rng(1).random((400_000, 2), np.float32)
+    description = {"name": "x", "shape": values.shape, "datatype": "FP32"}
+    head = json.dumps(
+        {"inputs": [description | {"parameters": {"binary_data_size": values.nbytes}}]}
+    ).encode()
     with Wire(server.port) as wire:
-        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        assert wire.request("GET", "/v2/health/live").status == 200
         before = count_connections(server)
-        wire.send(request_bytes("POST", INFER, body, {"Connection": "close"}))
+        headers = {"Inference-Header-Content-Length": str(len(head)), "Connection": "close"}
+        wire.send(request_bytes("POST", INFER, head + values.tobytes(), headers))
         deadline = time.monotonic() + 10
         while count_connections(server) >= before and time.monotonic() < deadline:
             time.sleep(0.05)
         assert count_connections(server) < before
+        with pytest.raises((EOFError, ConnectionResetError)):
+            wire.read()
 
 
 def count_connections(server):
