@@ -1,6 +1,7 @@
 """gzip and deflate, with a limit on what comes out."""
 
 import gzip
+import random
 import zlib
 
 import pytest
@@ -80,3 +81,16 @@ def test_what_the_client_takes(accept, expected):
 def test_answers_come_back():
     assert gzip.decompress(compress(TEXT, "gzip")) == TEXT
     assert zlib.decompress(compress(TEXT, "deflate")) == TEXT
+
+
+def test_members_without_content_are_counted():
+    """Each costs more than its 20 bytes: 150,000 of them would be seconds of work."""
+    with pytest.raises(MalformedRequestError, match="members"):
+        decompress(gzip.compress(b"", mtime=0) * 150_000, "gzip", limit=10**6)
+
+
+def test_members_of_an_honest_size_pass():
+    """As bgzip and pigz make them, in blocks of 64 KiB or so."""
+    noise = random.Random(1).randbytes(20_000)
+    assert decompress(gzip.compress(noise, mtime=0) * 40, "gzip", limit=10**6) == noise * 40
+    assert decompress(gzip.compress(b"x", mtime=0) * 16, "gzip", limit=16) == b"x" * 16

@@ -2,6 +2,8 @@
 
 import pytest
 
+from shipway.server.access.gate import Gate
+from shipway.server.access.scopes import Scope
 from shipway.server.http import heads
 from shipway.server.http.connections import Connections
 from shipway.server.http.heads import Head, KnownHeads
@@ -203,3 +205,75 @@ def test_http_10_and_head_answers_stay_what_they_are():
     client.send(only_head, only_head)
     assert client.transport.written.count(b"\r\n\r\n") == 2
     assert client.transport.written.endswith(b"\r\n\r\n")
+
+
+KEYS = '[[keys]]\nname = "a"\nkey = "a-key-of-a-client"\nscopes = ["infer"]\n'
+
+
+@pytest.fixture
+def gate(tmp_path):
+    path = tmp_path / "keys.toml"
+    path.touch(mode=0o600)
+    path.write_text(KEYS)
+    return Gate(path)
+
+
+def get(*lines):
+    return b"\r\n".join([b"GET /x HTTP/1.1", b"Host: h", *lines]) + b"\r\n\r\n"
+
+
+def test_a_key_is_looked_at_once_per_head(gate):
+    client = Client(Connections(ServerSettings(), Loop(), gate=gate))
+    good = get(b"X-Api-Key: a-key-of-a-client")
+    client.send(good, good)
+    assert [head.reach for head in client.heads] == [Scope.INFER] * 2
+    assert client.heads[0] is client.heads[1]
+    client.connections.heads.forget()
+    client.send(good)
+    assert client.heads[2] is not client.heads[0]
+
+
+def test_heads_of_refused_keys_are_not_kept(gate):
+    """Else whoever guesses keys pushes out the heads of those who have one."""
+    client = Client(Connections(ServerSettings(), Loop(), gate=gate))
+    bad, none = get(b"Authorization: Bearer guess"), get()
+    client.send(bad, bad, none, none)
+    assert {head.reach for head in client.heads} == {Scope.OPEN}
+    assert client.heads[0] is not client.heads[1]
+    assert client.heads[2] is client.heads[3]
+
+
+def test_a_body_without_a_key_is_never_handled(gate):
+    client = Client(Connections(ServerSettings(), Loop(), gate=gate))
+    client.send(post(b"ab")[:-2])
+    assert client.seen == []
+    assert client.transport.written.startswith(b"HTTP/1.1 401 ")
+    assert b"WWW-Authenticate: Bearer\r\n" in client.transport.written
+
+
+def test_what_a_body_holds_is_let_go():
+    connections = Connections(ServerSettings(), Loop())
+    large = post(b"x" * 100_000)
+    client = Client(connections, answers=False)
+    client.send(large[:70_000], large[70_000:90_000])
+    assert connections.buffered_bytes > 60_000
+    client.send(large[90_000:])
+    assert connections.buffered_bytes == 100_000
+    client.protocol.exchanges[0].answer(200, b"")
+    assert connections.buffered_bytes == 0
+    client.send(large, large[:80_000])
+    client.protocol.connection_lost(None)
+    assert connections.buffered_bytes == 0
+
+
+def test_who_does_not_take_the_last_answer_is_cut_off():
+    """The transport waits for the client before it closes, for ever; the sweep does not."""
+    client = Client()
+    client.transport.abort = lambda: setattr(client.transport, "is_aborted", True)
+    client.send(post(b"ab", b"Connection: close"))
+    assert client.transport.is_closed
+    for _ in range(60):
+        assert not hasattr(client.transport, "is_aborted")
+        client.protocol.sweep(1.0)
+    client.protocol.sweep(1.0)
+    assert client.transport.is_aborted
