@@ -25,6 +25,10 @@ COUNTED_BYTES = 64 * 2**10
 """Smaller bodies are not worth the counting: a connection holds few of them at a time."""
 
 
+UsualHead = tuple[int, bytes, bytes]
+"""What the head of an answer depends on: the size of its body, its content type, its own header lines."""
+
+
 class Connection(Protocol):
     """What the sweep needs of a connection."""
 
@@ -78,8 +82,8 @@ class Connections:
         self.heads = KnownHeads()
         self.date_line = _date_line()
         """At most a second old while anyone is connected."""
-        self.usual_heads: dict[int, bytes] = {}
-        """Heads of the commonest answer, by the size of its body. They hold the date, so they live as long."""
+        self.usual_heads: dict[UsualHead, bytes] = {}
+        """Heads of common answers. They hold the date, so they live as long."""
         self._loop = loop
         self.buffered_bytes = 0
         """Of request bodies over `COUNTED_BYTES`, as far as they have arrived and until they are answered."""

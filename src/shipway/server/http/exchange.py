@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import msgspec
 
 from shipway.errors import ShipwayError
-from shipway.server.http.connections import Connections
+from shipway.server.http.connections import Connections, UsualHead
 from shipway.server.http.heads import Head
 from shipway.server.http.statuses import PHRASES, RETRY_AFTER_SECONDS, status_of
 from shipway.server.scheduling.jobs import Job
@@ -77,16 +77,10 @@ class Exchange:
         """Sends the answer when its turn comes. `headers` are whole lines with their line ends."""
         head, connections = self.head, self.line.connections
         may_compress = head.accepts_coding and len(body) >= SHORT_BYTES
-        if (
-            status == 200
-            and head.is_usual
-            and not may_compress
-            and not headers
-            and kind is JSON
-            and connections.is_usual
-        ):
+        if status == 200 and head.is_usual and not may_compress and connections.is_usual:
             self.job = None
-            usual = connections.usual_heads.get(len(body)) or _make_usual_head(connections, len(body))
+            key = len(body), kind, headers
+            usual = connections.usual_heads.get(key) or _make_usual_head(connections, key)
             self.payload = b"%b%x\r\n\r\n%b" % (usual, next(connections.numbers), body)
             self.line.flush()
             return
@@ -136,13 +130,14 @@ class Exchange:
         line.flush()
 
 
-def _make_usual_head(connections: Connections, size: int) -> bytes:
-    """The head of the commonest answer up to the request's number: 200, JSON of so many bytes."""
+def _make_usual_head(connections: Connections, key: UsualHead) -> bytes:
+    """The head of a common answer up to the request's number: 200, so many bytes of a kind, and its headers."""
+    size, kind, headers = key
     heads = connections.usual_heads
     if len(heads) >= _MOST_USUAL_HEADS:
         heads.clear()
-    head = heads[size] = b"%b%b\r\nContent-Length: %d\r\n%bX-Request-Id: %b" % (
-        *(_STATUS_LINES[200], JSON, size, connections.date_line),
-        connections.id_prefix,
+    head = heads[key] = b"%b%b\r\nContent-Length: %d\r\n%b%bX-Request-Id: %b" % (
+        *(_STATUS_LINES[200], kind, size, connections.date_line),
+        *(headers, connections.id_prefix),
     )
     return head
