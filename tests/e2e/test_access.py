@@ -358,3 +358,21 @@ def test_pipelined_requests_over_tls_are_answered_in_order(encrypted, authority)
         while seen.count(b"HTTP/1.1 ") < 2 or not seen.endswith(b"}"):
             seen += secure.recv(65536)
         assert seen.index(b"HTTP/1.1 200") < seen.index(b"HTTP/1.1 404")
+
+
+def test_what_is_logged_changes_for_all_workers(managed):
+    address_of_manager = address(managed.report["management"])
+    with InferenceServerClient(address_of_manager) as manager:
+        assert manager.get_log_settings()["log_info"] is True
+        assert manager.update_log_settings({"log_info": False})["log_info"] is False
+        for _ in range(6):
+            assert manager.get_log_settings()["log_info"] is False
+        with pytest.raises(InferenceServerException, match="own matter"):
+            manager.update_log_settings({"log_file": "/tmp/elsewhere"})
+
+
+def test_no_inference_on_the_management_port(managed):
+    port = int(managed.report["management"].rpartition(":")[2])
+    with Wire(port) as wire:
+        for path in (INFER, "/v1/models/echo:predict", "/v1/models/echo:classify"):
+            assert wire.request("POST", path, BODY).status in (404, 405), path

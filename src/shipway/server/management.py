@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from shipway.server.access.admission import Admission
+from shipway.server.access.scopes import Scope
 from shipway.server.http.connections import Connections
 from shipway.server.http.protocol import HttpConnection
 from shipway.server.http.routes import Endpoint, Routes, Translator
@@ -55,4 +56,8 @@ class WithoutInference:
 
     def find(self, path: list[str]) -> Endpoint | None:
         """See `Translator.find`."""
-        return None if path[-1:] == ["infer"] else self._translator.find(path)
+        if path[-1:] == ["infer"]:
+            return None
+        endpoint = self._translator.find(path)
+        is_inference = endpoint is not None and endpoint.scope == Scope.INFER and b"POST" in endpoint.methods
+        return None if is_inference else endpoint

@@ -19,6 +19,9 @@ from shipway.server.http.pages.translator import PagesTranslator
 from shipway.server.http.protocol import HttpConnection
 from shipway.server.http.routes import Routes, Translator
 from shipway.server.http.tfs.translator import TfsTranslator
+from shipway.server.http.v2.logging import EXTENSION as LOGGING
+from shipway.server.http.v2.logging import LoggingTranslator
+from shipway.server.http.v2.logging import operation as change_logging
 from shipway.server.http.v2.repository import EXTENSION as REPOSITORY
 from shipway.server.http.v2.repository import NoRepository, RepositoryTranslator
 from shipway.server.http.v2.statistics import Statistics
@@ -94,9 +97,11 @@ class Server:
         self._management: Management | None = None
         if settings.management_port >= 0:
             telling_more = V2Translator(
-                self.service, bodies, [REPOSITORY], max_json_depth=settings.max_json_depth
+                self.service, bodies, [REPOSITORY, LOGGING], max_json_depth=settings.max_json_depth
             )
-            managing = [repository, translators[0], telling_more, *translators]
+            self.operations[LOGGING] = change_logging()
+            logging = LoggingTranslator(self.fleet, bodies)
+            managing: list[Translator] = [repository, logging, translators[0], telling_more, *translators]
             self._management = Management(
                 settings, self.service, admission, managing, shares_port=listener is not None
             )
