@@ -79,6 +79,18 @@ def test_every_request_is_in_the_metrics_under_what_became_of_it(server):
     assert after["shipway_connections",] >= 1
 
 
+def test_requests_of_the_other_protocol_are_counted_alike(server):
+    before = scrape(server)
+    path = "/v1/models/tiny:predict"
+    assert ask(server, path, {"instances": [[1.0, 2.0], [3.0, 4.0]]})[0] == 200
+    assert ask(server, path, {"instances": [[1.0]]})[0] == 400
+    after = scrape(server)
+    requests = "shipway_inference_requests_total"
+    grown = {key: after[key] - before.get(key, 0) for key in after if key[0] == requests}
+    assert grown.pop((requests, "1", "success", "tiny")) == 1
+    assert sum(grown.values()) == 1
+
+
 def test_an_answer_that_json_cannot_hold_is_no_success(server):
     before = scrape(server)
     import tritonclient.http as triton

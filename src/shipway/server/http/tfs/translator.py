@@ -115,18 +115,22 @@ class _Asking:
             model = self._find()
             verb = self._verb_of(model)
         asked_at = perf_counter()
-        inputs, write = verb.read(body)
-        done = partial(_reply, exchange, write)
-        if exchange.head.timeout is None:
-            exchange.job = self._service.infer(model, inputs, done, asked_at=asked_at)
-            return
-        timeout, priority = read_timing(None, exchange.head.timeout)
-        exchange.job = self._service.infer(
-            model, inputs, done, asked_at=asked_at, timeout_seconds=timeout, priority=priority
-        )
+        try:
+            inputs, write = verb.read(body)
+            done = partial(_reply, exchange, write, model)
+            if exchange.head.timeout is None:
+                exchange.job = self._service.infer(model, inputs, done, asked_at=asked_at)
+                return
+            timeout, priority = read_timing(None, exchange.head.timeout)
+            exchange.job = self._service.infer(
+                model, inputs, done, asked_at=asked_at, timeout_seconds=timeout, priority=priority
+            )
+        except ShipwayError as error:
+            model.metrics.count_refusal(error)
+            raise
 
 
-def _reply(exchange: Exchange, write: Write, outcome: Outcome) -> None:
+def _reply(exchange: Exchange, write: Write, model: ServedModel, outcome: Outcome) -> None:
     """Answers with what a run gave."""
     try:
         if isinstance(outcome, ShipwayError):
@@ -134,8 +138,10 @@ def _reply(exchange: Exchange, write: Write, outcome: Outcome) -> None:
             return
         body = write(outcome)
     except ShipwayError as error:
+        model.metrics.count_unwritten(error.code)
         exchange.fail(error)
     except Exception:  # the request boundary: neighbors in the batch must still get their answers
+        model.metrics.count_unwritten(ShipwayError.code)
         log.exception("the answer to %r could not be written", exchange.head.target)
         exchange.fail(ShipwayError("The server failed on this answer; its log has the reason."))
     else:

@@ -173,6 +173,7 @@ def _reply(
         model.metrics.count_unwritten(error.code)
         exchange.fail(error)
     except Exception:  # the request boundary: neighbors in the batch must still get their answers
+        model.metrics.count_unwritten(ShipwayError.code)
         log.exception("the answer to %r could not be written", exchange.head.target)
         exchange.fail(ShipwayError("The server failed on this answer; its log has the reason."))
     else:
