@@ -22,6 +22,8 @@ class Ledger:
     wrong_count: int = 0
     lost: int = 0
     """Requests whose connection ended before their answer."""
+    told_to_repeat: int = 0
+    """Requests behind an answer that said `Connection: close`: they were not worked on (RFC 9112, 9.6)."""
     dropped: int = 0
     """Requests that the client itself gave up."""
     refused_connections: int = 0
@@ -41,7 +43,7 @@ class Ledger:
         """Nothing lost, nothing wrong, every request accounted for once."""
         assert not self.wrong, f"{self.wrong_count} of {self.answered} answers are wrong: {self.wrong}"
         assert not self.lost, f"{self.lost} of {self.sent} requests got no answer; answered: {self.statuses}"
-        assert self.sent == self.answered + self.dropped
+        assert self.sent == self.answered + self.told_to_repeat + self.dropped
 
 
 class Talker(asyncio.Protocol):
@@ -55,6 +57,8 @@ class Talker(asyncio.Protocol):
         self._left = b""
         self.is_last = False
         """The server has said that it closes, or there is nothing more to ask."""
+        self.was_told = False
+        """By the server, in an answer: no other follows."""
         self.has_dropped = False
         self.gone = asyncio.get_running_loop().create_future()
 
@@ -71,9 +75,12 @@ class Talker(asyncio.Protocol):
     def connection_lost(self, exc):  # noqa: ARG002 - asyncio's signature
         if self.has_dropped:
             self._ledger.dropped += len(self._owed)
+        elif self.was_told:
+            self._ledger.told_to_repeat += len(self._owed)
         else:
             self._ledger.lost += len(self._owed)
-        self.gone.set_result(None)
+        if not self.gone.done():
+            self.gone.set_result(None)
 
     def drop(self) -> None:
         """Goes away in the middle, as clients do."""
@@ -98,7 +105,7 @@ class Talker(asyncio.Protocol):
     def _judge(self, status: int, head: bytes, body: bytes) -> None:
         self._ledger.statuses[status] += 1
         if b"\r\nconnection: close" in head:
-            self.is_last = True
+            self.is_last = self.was_told = True
         if not self._owed:
             self._ledger.add_wrong(f"an answer that nobody asked for: {body[:200]!r}")
             return
