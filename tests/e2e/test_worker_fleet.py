@@ -18,7 +18,7 @@ from onnx import helper, numpy_helper
 from served import bundles, models, process
 from served.certificates import Authority
 from served.wire import Wire, infer_body, request_bytes
-from served.workers import children, wait_until, worker_of
+from served.workers import children, metric, wait_until, wait_until_all_serve, wait_until_read, worker_of
 
 TWO = ("--workers", "2")
 WEIGHTS_BYTES = 128 * 2**20
@@ -37,12 +37,6 @@ def statuses(server, path, count=16):
         with Wire(server.port) as wire:
             found.add(wire.request("GET", path).status)
     return found
-
-
-def metric(server, name):
-    with Wire(server.port) as wire:
-        text = wire.request("GET", "/metrics").body.decode()
-    return int(re.search(rf"^{name} (\d+)$", text, re.MULTILINE)[1])
 
 
 def kill_one(server):
@@ -70,7 +64,7 @@ def test_a_change_is_made_in_every_worker_and_again_in_one_that_starts_later(man
     assert change(managed, "echo", "unload").status == 200
     assert statuses(managed, "/v2/models/echo/ready") & {200} == set()
     kill_one(managed)
-    wait_until(lambda: metric(managed, "shipway_workers") == 2)
+    wait_until_all_serve(managed)
     assert statuses(managed, "/v2/models/echo/ready") & {200} == set()
     assert statuses(managed, "/v2/models/tiny/ready") == {200}
     assert change(managed, "echo", "load").status == 200
@@ -97,16 +91,17 @@ def test_a_worker_that_dies_in_the_middle_of_a_change_does_not_hang_it(managed):
             found.append(wire.read())
     assert {answer.status for answer in found} == {503}
     assert all("in the middle of the operation" in answer.json["error"] for answer in found)
-    wait_until(lambda: metric(managed, "shipway_workers") == 2)
+    wait_until_all_serve(managed)
 
 
 def test_metrics_tell_of_the_dead(managed):
     assert [metric(managed, f"shipway_worker_{name}_total") for name in ("deaths", "refusals")] == [0, 0]
     with Wire(managed.port) as wire:
         wire.send(b"POST /v2/models/echo/infer HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")
+        wait_until_read(managed, wire)
         os.kill(worker_of(managed, wire), signal.SIGKILL)
         assert wire.read().status == 503
-    wait_until(lambda: metric(managed, "shipway_workers") == 2)
+    wait_until_all_serve(managed)
     assert [metric(managed, f"shipway_worker_{name}_total") for name in ("deaths", "refusals")] == [1, 1]
 
 

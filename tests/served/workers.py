@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
+
+from served.wire import Wire
 
 LONGEST_WAIT_SECONDS = 30
 
@@ -32,6 +35,24 @@ def wait_until(is_so, *, seconds=LONGEST_WAIT_SECONDS):
     return found
 
 
+def metric(server, name) -> int:
+    """What `/metrics` has of all workers."""
+    with Wire(server.port) as wire:
+        text = wire.request("GET", "/metrics").body.decode()
+    return int(re.search(rf"^{name} (\d+)$", text, re.MULTILINE)[1])
+
+
+def wait_until_all_serve(server, count=2):
+    wait_until(lambda: len(children(server.process.pid)) == count)
+    wait_until(lambda: metric(server, "shipway_workers") == count)
+
+
+def wait_until_read(server, wire):
+    """Until the server's side of a connection has nothing left to read, and what follows from it is noted."""
+    wait_until(lambda: _entry(server.port, wire.socket.getsockname()[1])[4].endswith(":00000000"))
+    time.sleep(0.1)
+
+
 def worker_of(server, wire) -> int:
     """The worker that serves a connection. (The supervisor holds a duplicate of it.)"""
 
@@ -43,11 +64,16 @@ def worker_of(server, wire) -> int:
 
 
 def _inode(server_port: int, client_port: int) -> str:
+    return _entry(server_port, client_port)[9]
+
+
+def _entry(server_port: int, client_port: int) -> list[str]:
+    """The kernel's line on the server's side of a connection."""
     ends = f":{server_port:04X}", f":{client_port:04X}"
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if (fields[1][8:], fields[2][8:]) == ends:
-            return fields[9]
+            return fields
     raise AssertionError("the kernel has no such connection")
 
 

@@ -16,6 +16,8 @@ from shipway.server.workers.witnessed import Witnessed
 MOMENT_SECONDS = 2.0
 """A replacement is up within this time, unless its models are large."""
 _ACCEPTED_A_TURN = 64
+_MOST_WAITING = 1024
+"""Further ones are refused at once."""
 
 
 class Orphans:
@@ -44,8 +46,7 @@ class Orphans:
                 connection = listener.accept()[0]
             except OSError:  # nobody waits any more, or no descriptor is left
                 return
-            if not self._pass_on(connection):
-                self.refusals.refuse(connection, NO_WORKER)
+            self._place(connection)
 
     def place_waiting(self) -> None:
         """A worker is up again."""
@@ -61,6 +62,9 @@ class Orphans:
 
     def _place(self, connection: socket.socket) -> None:
         if self._pass_on(connection):
+            return
+        if len(self._waiting) >= _MOST_WAITING:
+            self.refusals.refuse(connection, NO_WORKER)
             return
         self._waiting.append(connection)
         self._loop.call_later(MOMENT_SECONDS, lambda: self._give_up(connection))

@@ -28,7 +28,7 @@ from shipway.server.workers.asking import Asking, Finished, Journal
 from shipway.server.workers.child import Child
 from shipway.server.workers.loop import Loop, Signals
 from shipway.server.workers.messages import Message, read_error
-from shipway.server.workers.orphans import MOMENT_SECONDS, Orphans
+from shipway.server.workers.orphans import Orphans
 from shipway.server.workers.restarts import HEARTBEAT_SECONDS, Restarts
 from shipway.server.workers.witnessed import Witnessed
 
@@ -248,10 +248,7 @@ class Supervisor:
             self._loop.call_later(delay, lambda: self._start(place))
         else:
             self._start(place)
-        if any(True for _ in self._takers()):
-            self._cover(place)
-        else:
-            self._loop.call_later(MOMENT_SECONDS, lambda: self._cover(place))
+        self._cover(place)
 
     def _cover(self, place: Place) -> None:
         """Takes the connections of a place whose worker is missing."""

@@ -124,6 +124,10 @@ class Witness:
         return True
 
 
+# Python 3.11 takes 0.1 µs for super(), and 0.02 for a module's name.
+_receive, _flush = HttpConnection.data_received, HttpConnection.flush
+
+
 class WitnessedConnection(HttpConnection):
     """A connection whose debts outlive the process. See `Witness`."""
 
@@ -133,6 +137,7 @@ class WitnessedConnection(HttpConnection):
         super().__init__(connections, handle)
         self.witness = witness
         self._states = witness.states
+        self._totals = witness.totals
         self._slot = NOBODY
         self._read_bytes = 0
         self._is_unsettled = False
@@ -159,38 +164,54 @@ class WitnessedConnection(HttpConnection):
 
     def data_received(self, data: bytes) -> None:
         """As ever, and noted before anything comes of it."""
-        if self._states[self._slot] == NOTHING:
-            self._states[self._slot] = OWED
+        states, slot = self._states, self._slot
+        if states[slot] == NOTHING:
+            states[slot] = OWED
         self._read_bytes += len(data)
-        super().data_received(data)
+        _receive(self, data)
         if not self.exchanges and not self._is_unsettled:
             self._settle_soon()
 
     def flush(self) -> None:
         """As ever; what may not reach the kernel in one piece is noted before."""
-        for exchange in self.exchanges:
-            if exchange.payload is None:
-                break
-            if len(exchange.payload) > _WHOLE_BYTES:
-                self._states[self._slot] = PARTLY
-        super().flush()
-        if not self._is_unsettled:
+        exchanges = self.exchanges
+        if exchanges:
+            payload = exchanges[0].payload
+            if payload is None:  # another one's turn is first
+                return
+            if len(payload) > _WHOLE_BYTES or len(exchanges) > 1:
+                self._note_parts()
+        _flush(self)
+        if not exchanges and not self._is_unsettled:
             self._settle_soon()
 
     def settle(self) -> None:
         """Writes down how it stands, now that what was sent is with the kernel or waits for the client."""
         self._is_unsettled = False
-        if self._slot == NOBODY:
+        slot = self._slot
+        if slot == NOBODY:
             return
         if self._stream.get_write_buffer_size():
-            self._states[self._slot] = PARTLY
+            self._states[slot] = PARTLY
             self._is_unsettled = True
             self.witness.settle_later(self)
-        elif self.owes:
-            self._states[self._slot] = OWED
+        elif self.exchanges or self.is_receiving:
+            self._states[slot] = OWED
         else:
-            self.witness.totals[self._slot] = self._read_bytes
-            self._states[self._slot] = NOTHING
+            self._totals[slot] = self._read_bytes
+            self._states[slot] = NOTHING
+
+    def _note_parts(self) -> None:
+        """Much at once: what of it the kernel does not take would be lost with this process."""
+        size = 0
+        for exchange in self.exchanges:
+            if exchange.payload is None:
+                break
+            size += len(exchange.payload)
+        if size > _WHOLE_BYTES:
+            self._states[self._slot] = PARTLY
+            if not self._is_unsettled:
+                self._settle_soon()
 
     def _settle_soon(self) -> None:
         self._is_unsettled = True
