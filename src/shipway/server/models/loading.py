@@ -77,7 +77,7 @@ async def load(path: Path, settings: ServerSettings) -> ServedModel:
         model.refuse(problem)
         await model.close()
         return model
-    log.info(
+    log.debug(
         "%s version %s is proven: batches of up to %d rows, %d threads a run",
         opened.card.name, opened.card.version, model.max_batch_rows, opened.threads,
     )  # fmt: skip
