@@ -16,6 +16,7 @@ import pytest
 import shipway
 from served import process, zoo
 from shipway.conformance.catalog import TFS_MODEL, V2_HOSTILE, V2_MODEL, V2_SERVER
+from shipway.errors import UsageError
 
 SHIPWAY = Path(sys.executable).with_name("shipway")
 SCHEMA = json.loads(
@@ -71,6 +72,22 @@ def test_the_command(server, tmp_path):
     suite = ET.parse(tmp_path / "found.xml").getroot()
     assert suite.get("failures") == "0"
     assert int(suite.get("tests")) == len(suite.findall("testcase")) > 100
+
+
+def test_a_server_with_keys_and_a_repository(tmp_path):
+    zoo.write(tmp_path / "zoo", "mlp", "pair", "text", "int64")
+    environment = zoo.with_repository(tmp_path / "keys.toml")
+    with process.serving(tmp_path / "zoo", environment=environment) as server:
+        url = server.report["url"]
+        outcome = shipway.check_conformance(url, api_key=zoo.KEY, allow_changes=True)
+        with pytest.raises(UsageError, match="401"):
+            shipway.check_conformance(url)
+    checks = outcome.details["conformance"]["checks"]
+    assert outcome.result == "PASS", outcome.verdicts[0].reason
+    passed = {check["id"] for check in checks if check["result"] == "PASS"}
+    assert {check.id for part in (V2_SERVER, V2_MODEL, V2_HOSTILE) for check in part.checks()} - passed <= {
+        "core.infer.model_version",
+    }
 
 
 def test_only_some(server):

@@ -173,6 +173,15 @@ def edits_each(key: str, change: Callable[[Any], Any]) -> Fault:
     return edits(each)
 
 
+def each_entry(change: Callable[[Any], Any]) -> Fault:
+    """Every entry of an answer that is a list changed."""
+    return edits(lambda document: [change(entry) for entry in document] and None)
+
+
+def wants_ready(request: Request) -> bool:
+    return bool(request.json.get("ready"))
+
+
 def the_first_again() -> Fault:
     """The answer that each path had first."""
     first: dict[str, Answer] = {}
@@ -280,6 +289,14 @@ FAULTS: dict[str, Fault | str] = {
     "binary.header_of_json": when(is_binary, with_header(HEADER, "5")),
     "binary.raw": when(raw, says(400)),
     "binary.text": when(is_binary, flipped),
+    "repository.index": when(path("/index"), each_entry(lambda entry: entry.update(state="UP"))),
+    "repository.index_empty_body": when(
+        lambda request: path("/index")(request) and not request.body, says(400)
+    ),
+    "repository.ready": when(wants_ready, each_entry(lambda entry: entry.update(state="UNAVAILABLE"))),
+    "repository.load_unknown": when(path("/load"), says(200)),
+    "repository.model.listed": when(path("/index"), each_entry(lambda entry: entry.update(name="x"))),
+    "repository.model.reload": when(path("/unload"), says(500)),
     "statistics.all": when(path("/v2/models/stats"), edits(lambda _: {"stats": []})),
     "statistics.unknown": refusals(FAILURE),
     "statistics.model.form": edits_each("model_stats", lambda entry: entry["inference_stats"].pop("queue")),
@@ -322,17 +339,27 @@ REFUSED = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with process.serving(*zoo.write(tmp_path_factory.mktemp("zoo"), *MODELS)) as running:
+    """With a key, as its repository's paths need one."""
+    folder = tmp_path_factory.mktemp("server")
+    zoo.write(folder / "zoo", *MODELS)
+    with process.serving(folder / "zoo", environment=zoo.with_repository(folder / "keys.toml")) as running:
         yield running
 
 
 def tried(server, check_id: str, fault: Fault = tampering.nothing, quirk: str = "") -> list[Finding]:
     with tampering.tampering(server.port, fault, quirk) as url:
-        client = Client(Address.parse(url), timeout_seconds=0.5)
+        client = Client(Address.parse(url), timeout_seconds=0.5 if quirk else 2, api_key=zoo.KEY)
         try:
-            return list(run_checks(client, Plan(protocol="all", models=MODELS, only=[check_id])).findings)
+            return list(run_checks(client, Plan("all", MODELS, [check_id], allow_changes=True)).findings)
         finally:
             client.close()
+
+
+def test_the_proxy_itself_plants_nothing(server):
+    found = tried(server, "*")
+    assert [
+        (one.id, one.model, one.reason) for one in found if one.mark in (Mark.FAIL, Mark.INCONCLUSIVE)
+    ] == []
 
 
 @pytest.mark.parametrize("check_id", FAULTS)
@@ -363,13 +390,6 @@ def test_each_wrong_request_must_be_refused_in_the_protocols_form(server, check_
 def test_no_check_is_without_a_fault():
     declared = {check.id for part in (V2_SERVER, V2_MODEL, V2_HOSTILE, TFS_MODEL) for check in part.checks()}
     assert declared - set(FAULTS) - set(REFUSED) == set()
-
-
-def test_the_proxy_itself_plants_nothing(server):
-    found = tried(server, "*")
-    assert [
-        (one.id, one.model, one.reason) for one in found if one.mark in (Mark.FAIL, Mark.INCONCLUSIVE)
-    ] == []
 
 
 def test_a_failure_shows_what_was_asked_and_answered(server):

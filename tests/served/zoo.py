@@ -28,8 +28,19 @@ VALUES = {
 """Name of an identity model of shape (batch, 2) → its type, and values that reach that type's ends."""
 
 
+KEY = "key-of-the-zoo-0123456789"
+
+
+def with_repository(keys: Path) -> dict[str, str]:
+    """The environment of a server that may load and unload, for who has `KEY`; its file is written to `keys`."""
+    keys.write_text(f'[[keys]]\nname = "all"\nkey = "{KEY}"\nscopes = ["admin"]\n', encoding="utf-8")
+    keys.chmod(0o600)
+    return {"SHIPWAY_SERVER_API_KEYS": str(keys), "SHIPWAY_SERVER_REPOSITORY_API": "true"}
+
+
 def write(folder: Path, *names: str) -> list[Path]:
     """Bundles of the named models; of all of them where none is named."""
+    folder.mkdir(exist_ok=True)
     return [_write(folder, name) for name in names or (*VALUES, "mlp", "pair", "scalar", "fixed")]
 
 

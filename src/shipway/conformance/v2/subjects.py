@@ -63,6 +63,11 @@ class Server:
             found = _listed(reply)
             if found:
                 return found
+        if reply.status in (401, 403):
+            raise UsageError(
+                f"The server answers with {reply.status}: it wants a key that may do this.",
+                hint="Give --api-key KEY.",
+            )
         raise UsageError("The server does not say which models it has.", hint="Name one: --model NAME.")
 
 
