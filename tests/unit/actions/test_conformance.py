@@ -1,3 +1,5 @@
+"""`check_conformance`: verdict, document and report of a server that is almost right."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""What a person reads of `shipway conformance`."""
+
 from __future__ import annotations
 
 from io import StringIO

@@ -1,3 +1,5 @@
+"""Addresses as users write them, kept connections, and TLS."""
+
 from __future__ import annotations
 
 import socket

@@ -1,3 +1,5 @@
+"""Requests and answers byte for byte: bodies, limits, broken heads, and a key that no report shows."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which checks run, on which models, and what becomes of what they raise."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Tensors for checks: in JSON and binary, made from metadata, and told apart."""
+
 from __future__ import annotations
 
 import json
