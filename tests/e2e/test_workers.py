@@ -290,7 +290,7 @@ class TestDeath:
             os.kill(worker_of(server, wire), signal.SIGKILL)
             assert ask(wire, 2).json["outputs"][0]["data"] == [2, 2]
             # The one that took over knows where the connection stands, so that this holds again.
-            wait_until_read(server, wire)
+            wait_until_all_serve(server)
             os.kill(worker_of(server, wire), signal.SIGKILL)
             assert ask(wire, 3).json["outputs"][0]["data"] == [3, 3]
 
