@@ -187,3 +187,97 @@ def test_the_shown_python_runs(server, open_page) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert ran.stdout.startswith("[[")
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", 302),  # Chromium and Firefox
+        ("text/html, application/json", 302),
+        ("application/json, text/html", 200),
+        ("application/json", 200),
+        ("*/*", 200),
+        (None, 200),
+    ],
+)
+def test_a_browser_is_led_from_the_index_to_the_page(server, accept, status) -> None:
+    headers = {} if accept is None else {"Accept": accept}
+    with Wire(server.port) as wire:
+        answer = wire.request("GET", "/", headers=headers)
+    assert answer.status == status
+    assert answer.headers["vary"] == "Accept"
+    assert answer.headers.get("location") == ("/docs" if status == 302 else None)
+
+
+KEY = "a-key-for-people"
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keyed")
+    made = models.mlp()
+    golden = bundles.golden_of(made, {"x": bundles.rows(16, 4)})
+    keys = folder / "keys.toml"
+    keys.touch(mode=0o600)
+    keys.write_text(f'[[keys]]\nname = "people"\nkey = "{KEY}"\nscopes = ["infer"]\n')
+    path = bundles.write_bundle(folder, made, golden, name="hidden-name").path
+    with process.serving(path, environment={"SHIPWAY_SERVER_API_KEYS": str(keys)}) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(browser, keyed):
+    context = browser.new_context(accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(5000)
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.goto(f"http://127.0.0.1:{keyed.port}/")
+    yield page
+    context.close()
+
+
+def test_without_a_key_the_page_names_no_model(keyed) -> None:
+    with Wire(keyed.port) as wire:
+        browser = {"Accept": "text/html"}
+        assert wire.request("GET", "/", headers=browser).status == 302
+        shown = wire.request("GET", "/docs", headers=browser)
+        assert shown.status == 200
+        assert b"hidden-name" not in shown.body
+        assert "default-src 'none'" in shown.headers["content-security-policy"]
+        assert wire.request("GET", "/docs", headers={"X-Api-Key": "wrong"}).status == 401
+        whole = wire.request("GET", "/docs", headers={"Authorization": f"Bearer {KEY}"})
+        assert b"hidden-name" in whole.body
+        assert {shown.headers["cache-control"], whole.headers["cache-control"]} == {"no-store"}
+        for path in ("/", "/openapi.json"):
+            assert wire.request("GET", path).status == 401
+            assert wire.request("GET", path, headers={"X-Api-Key": KEY}).status == 200
+
+
+def test_a_key_opens_the_page_for_this_tab_alone(shell, keyed) -> None:
+    assert shell.url.endswith("/docs")
+    shell.get_by_label("API key").fill("wrong")
+    shell.keyboard.press("Enter")
+    shell.locator("#unlock .status.fail").wait_for()
+    assert "not one of this server's" in shell.locator("#unlock .status").inner_text()
+    shell.said.clear()  # the browser's own word on the 401
+    shell.get_by_label("API key").fill(KEY)
+    shell.keyboard.press("Enter")
+    form = shell.locator("form.asking")
+    form.locator("button").click()
+    form.locator(".status.pass").wait_for()
+    with shell.expect_download() as saved:
+        shell.get_by_role("link", name="openapi.json").click()
+    assert "/v2/models/hidden-name/infer" in json.loads(saved.value.path().read_text())["paths"]
+    shell.reload()
+    shell.locator("section.model").wait_for()
+    assert shell.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+    assert shell.said == []
+    with shell.context.expect_page() as opened:
+        shell.evaluate("window.open('/docs', '_blank', 'noopener')")
+    opened.value.locator("#unlock").wait_for()
+    assert opened.value.locator("section.model").count() == 0
+    shell.get_by_role("button", name="Forget the key").click()
+    shell.locator("#unlock").wait_for()
+    assert shell.evaluate("sessionStorage.length") == 0

@@ -77,7 +77,7 @@ class Server:
                 max_json_depth=settings.max_json_depth,
             ),
             TfsTranslator(self.service, bodies),
-            PagesTranslator(self.service, needs_key=admission.gate is not None),
+            PagesTranslator(self.service, admission.gate),
             MetricsPath(self.fleet),
         ]
         repository = RepositoryTranslator(self.fleet, bodies)
@@ -101,7 +101,9 @@ class Server:
             )
             self.operations[LOGGING] = change_logging()
             logging = LoggingTranslator(self.fleet, bodies)
-            managing: list[Translator] = [repository, logging, translators[0], telling_more, *translators]
+            pages = PagesTranslator(self.service, admission.management_gate)
+            told: list[Translator] = [translators[0], telling_more, pages]
+            managing: list[Translator] = [repository, logging, *told, *translators]
             self._management = Management(
                 settings, self.service, admission, managing, shares_port=listener is not None
             )

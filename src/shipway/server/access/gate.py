@@ -22,6 +22,11 @@ class Gate:
         self._keys: tuple[Key, ...] | None = None
         self.read_anew()
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether requests must bring one."""
+        return self._keys is not None
+
     def read_anew(self) -> None:
         """The keys file has changed. Raises as at first, and then keeps the keys that it has."""
         if self._path is not None:

@@ -33,6 +33,7 @@ STATUSES: dict[type[ShipwayError], int] = {
 }
 PHRASES = {
     200: "OK",
+    302: "Found",
     400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",

@@ -1,6 +1,7 @@
 """`GET /docs`: every model with its signature, its verdicts and a form to ask it. It asks nothing of anyone else.
 
-Without JavaScript the page reads the same, but for the form.
+Without JavaScript the page reads the same, but for the form. Where keys are needed, who brings none gets a shell
+that names no model: it asks for the key, fetches the page with it, and takes over what that holds.
 """
 
 from __future__ import annotations
@@ -41,22 +42,37 @@ def render_page(models: list[ServedModel], *, needs_key: bool) -> str:
         f'<li><a href="#model-{index}">{escape(model.card.name)} {escape(model.card.version)}</a></li>'
         for index, model in enumerate(models)
     )
-    key = (
-        '<p><label for="key">API key, sent with what you try; kept nowhere</label><br>'
-        '<input id="key" type="password" autocomplete="off"></p>'
-        if needs_key
-        else ""
-    )
     sections = "".join(_model(index, model) for index, model in enumerate(models))
     nothing = "" if models else '<p class="lead">No model is loaded.</p>'
+    # A link sends no key, so the script fetches what needs one.
+    keyed = ' class="keyed"' if needs_key else ""
+    return _document(
+        "Every model here answered its golden samples on this machine before it answered anyone else. For "
+        f'programs: <a{keyed} href="/openapi.json">openapi.json</a>, <a href="/v2/health/ready">ready</a>, '
+        f'<a{keyed} href="/metrics">metrics</a>.',
+        f'<ul class="contents">{items}</ul>{nothing}{sections}',
+    )
+
+
+def render_shell() -> str:
+    """What is shown without a key."""
+    return _document(
+        "What is served here is shown to who has a key.",
+        '<form class="model" id="unlock"><label for="key">API key</label>'
+        '<input id="key" type="password" autocomplete="off" spellcheck="false" required>'
+        '<button type="submit">Show the models</button><p class="status muted" aria-live="polite">'
+        "The key stays in this tab and goes to this server alone; closing the tab forgets it.</p></form>"
+        '<noscript><p class="lead">Without JavaScript: <code>curl -H "Authorization: Bearer KEY" '
+        "http://HOST:PORT/openapi.json</code></p></noscript>",
+    )
+
+
+def _document(lead: str, content: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Shipway server</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<style>{_STYLE}</style></head><body><main><h1>Shipway server</h1>"
-        f'<p class="lead">Version {escape(version("shipway"))}. Every model here answered its golden samples '
-        "on this machine before it answered anyone else. For programs: "
-        '<a href="/openapi.json">openapi.json</a>, <a href="/v2/health/ready">ready</a>, '
-        f'<a href="/metrics">metrics</a>.</p><ul class="contents">{items}</ul>{key}{nothing}{sections}</main>'
+        f'<p class="lead">Version {escape(version("shipway"))}. {lead}</p>{content}</main>'
         f"<script>{_SCRIPT}</script></body></html>"
     )
 
@@ -155,7 +171,7 @@ def _form(index: int, path: str, found: Examples) -> str:
             f"<pre>{escape(json.dumps(found.example.answer, ensure_ascii=False))}</pre></div>"
         )
     return (
-        f'<form data-path="{escape(path)}"><h3>Try it</h3>'
+        f'<form class="asking" data-path="{escape(path)}"><h3>Try it</h3>'
         f'<label for="body-{index}">Request to {escape(path)}</label>'
         f'<textarea id="body-{index}" spellcheck="false">{escape(request)}</textarea>'
         '<button type="submit">Ask the model</button><div class="answers" aria-live="polite"><div><h3>Answer</h3>'

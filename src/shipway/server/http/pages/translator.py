@@ -1,4 +1,4 @@
-"""The paths that people and tools read: `/openapi.json` and `/docs`. Made anew when what is served changes."""
+"""The paths that people and tools read: `/`, `/openapi.json`, `/docs`. Made anew when what is served changes."""
 
 from __future__ import annotations
 
@@ -7,28 +7,53 @@ from collections.abc import Callable
 import msgspec
 
 from shipway.errors import ModelNotFoundError
+from shipway.server.access.gate import Gate, has_key
+from shipway.server.access.scopes import Scope
 from shipway.server.http.exchange import JSON, Exchange
+from shipway.server.http.heads import Head
 from shipway.server.http.routes import Endpoint
 from shipway.server.models.model import ServedModel
 from shipway.server.service import Service, Waking
 
 _HTML = b"text/html; charset=utf-8"
+_TO_PAGE = b'<!doctype html><title>Shipway server</title><a href="/docs">/docs</a>'
+_VARY = b"Vary: Accept\r\n"
+_NOT_KEPT = b"Cache-Control: no-store\r\n"
+"""The page differs by key: none may be shown to another from a cache."""
 _READY = tuple[int, tuple[bool, ...]]
 
 
 class PagesTranslator:
-    """Answers `/openapi.json` and `/docs`."""
+    """Answers `/`, `/openapi.json` and `/docs` on one port."""
 
-    def __init__(self, service: Service, *, needs_key: bool) -> None:
+    def __init__(self, service: Service, gate: Gate | None) -> None:
+        """`gate` is the port's own."""
         self._service = service
-        self._needs_key = needs_key
+        self._gate = gate
+        self._needs_key = gate is not None and gate.has_keys
         self._kept: dict[str, tuple[_READY, bytes]] = {}
 
     def find(self, path: list[str]) -> Endpoint | None:
         """See `Translator.find`."""
-        if path == ["openapi.json"]:
-            return Endpoint(self._answer_openapi)
-        return Endpoint(self._answer_page) if path == ["docs"] else None
+        # A browser brings no key where a person types an address: it is led to a page that asks for one.
+        scope = Scope.OPEN if self._needs_key else Scope.INFER
+        match path:
+            case []:
+                return Endpoint(self._answer_index, scope=scope)
+            case ["docs"]:
+                return Endpoint(self._answer_page, scope=scope)
+            case ["openapi.json"]:
+                return Endpoint(self._answer_openapi)
+        return None
+
+    def _answer_index(self, exchange: Exchange) -> None:
+        from shipway.server.http.v2.documents import index_document  # here: as below
+
+        if prefers_html(exchange.head.headers.get(b"accept")):
+            exchange.answer(302, _TO_PAGE, kind=_HTML, headers=b"Location: /docs\r\n" + _VARY)
+            return
+        self._require_key(exchange.head)
+        exchange.answer(200, msgspec.json.encode(index_document(self._service)), headers=_VARY)
 
     def _answer_openapi(self, exchange: Exchange) -> None:
         exchange.answer(200, self._keep("openapi", self._make_openapi), kind=JSON)
@@ -36,7 +61,17 @@ class PagesTranslator:
     def _answer_page(self, exchange: Exchange) -> None:
         from shipway.server.http.pages.page import SECURITY_HEADERS  # here: most servers are never asked
 
-        exchange.answer(200, self._keep("page", self._make_page), kind=_HTML, headers=SECURITY_HEADERS)
+        head = exchange.head
+        if has_key(head.headers):
+            self._require_key(head)  # a wrong one is told so
+        what, make = ("page", self._make_page) if head.reach >= Scope.INFER else ("shell", _make_shell)
+        headers = SECURITY_HEADERS + _NOT_KEPT if self._needs_key else SECURITY_HEADERS
+        exchange.answer(200, self._keep(what, make), kind=_HTML, headers=headers)
+
+    def _require_key(self, head: Head) -> None:
+        if head.reach < Scope.INFER:
+            assert self._gate is not None  # without one every head reaches everything
+            raise self._gate.refusal(head.headers, Scope.INFER)
 
     def _keep(self, what: str, make: Callable[[], bytes]) -> bytes:
         key = self._service.generation, tuple(model.is_ready for model in self._service)
@@ -65,3 +100,15 @@ class PagesTranslator:
             except (ModelNotFoundError, Waking):  # its last version is just being unloaded
                 continue
         return found
+
+
+def prefers_html(accept: bytes | None) -> bool:
+    """A browser names `text/html` first; tools name `application/json`, `*/*` or nothing."""
+    before, found, _ = (accept or b"").lower().partition(b"text/html")
+    return bool(found) and b"application/json" not in before
+
+
+def _make_shell() -> bytes:
+    from shipway.server.http.pages.page import render_shell  # here: as above
+
+    return render_shell().encode()

@@ -15,7 +15,7 @@ from shipway.server.http.bodies import Bodies
 from shipway.server.http.exchange import OCTETS, Exchange
 from shipway.server.http.routes import Endpoint
 from shipway.server.http.v2.configuration import configuration_document
-from shipway.server.http.v2.documents import index_document, model_document, server_document
+from shipway.server.http.v2.documents import model_document, server_document
 from shipway.server.http.v2.reply import ReplyWriter
 from shipway.server.http.v2.request import InferCall, RequestReader
 from shipway.server.http.v2.timing import read_timing
@@ -29,7 +29,7 @@ Document = tuple[int, object]
 
 
 class V2Translator:
-    """Answers `/v2/…`, and `/` with where to go."""
+    """Answers `/v2/…`."""
 
     def __init__(
         self,
@@ -52,8 +52,6 @@ class V2Translator:
         """See `Translator.find`."""
         service = self._service
         match path:
-            case []:
-                return _document(lambda: (200, index_document(service)))
             case ["v2"]:
                 return _document(lambda: (200, server_document(self._more_extensions)), Scope.OPEN)
             case ["v2", "health", "live"]:
