@@ -66,7 +66,7 @@ async def load(path: Path, settings: ServerSettings) -> ServedModel:
         await verifying  # damaged files are the better explanation
         raise
     model = ServedModel(opened.card, opened.session, opened.golden, settings=settings, loop=loop)
-    problem = await _find_problem(model, opened, settings)
+    problem = await find_problem(model)
     try:
         await verifying
     except ShipwayError as error:
@@ -77,34 +77,27 @@ async def load(path: Path, settings: ServerSettings) -> ServedModel:
         model.refuse(problem)
         await model.close()
         return model
-    log.debug(
-        "%s version %s is proven: batches of up to %d rows, %d threads a run",
-        opened.card.name, opened.card.version, model.max_batch_rows, opened.threads,
-    )  # fmt: skip
     model.metrics.reset()
+    if not model.is_slow:
+        await _tune(model, opened, settings)
     model.accept()
+    if model.is_slow:  # it answers meanwhile, and is measured beside
+        model.tuning = asyncio.create_task(_tune(model, opened, settings))
     return model
 
 
-async def _find_problem(model: ServedModel, opened: Opened, settings: ServerSettings) -> str | None:
-    """The proof, and where it passes the measuring."""
-    run_seconds: dict[int, float] = {}
-    problem = await find_problem(model, run_seconds)
-    if problem is None and model.can_batch and opened.golden is not None:
-        loop = asyncio.get_running_loop()
-        model.limit_batches(await loop.run_in_executor(_THREADS, _tune, opened, settings, run_seconds))
-    return problem
-
-
-def _tune(opened: Opened, settings: ServerSettings, run_seconds: dict[int, float]) -> int:
-    assert opened.golden is not None
-    return find_ceiling(
-        opened.session,
-        opened.golden,
-        settings.max_batch_rows,
-        run_seconds=run_seconds,
-        budget_seconds=settings.tuning_seconds,
-    )
+async def _tune(model: ServedModel, opened: Opened, settings: ServerSettings) -> None:
+    """Finds out up to how many rows it pays to join this model's requests."""
+    if model.can_batch and opened.golden is not None:
+        find = partial(find_ceiling, budget_seconds=settings.tuning_seconds)
+        ceiling = await asyncio.get_running_loop().run_in_executor(
+            _THREADS, find, opened.session, opened.golden, settings.max_batch_rows
+        )
+        model.limit_batches(ceiling)
+    log.debug(
+        "%s version %s: batches of up to %d rows, %d threads a run",
+        opened.card.name, opened.card.version, model.max_batch_rows, opened.threads,
+    )  # fmt: skip
 
 
 def open_for_serving(bundle: Bundle, settings: ServerSettings) -> Opened:

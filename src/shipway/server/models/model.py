@@ -19,6 +19,8 @@ from shipway.server.scheduling.jobs import USUAL_PRIORITY, Job, Outcome
 from shipway.server.settings import ServerSettings
 from shipway.types import Array, TensorSpec
 
+_SLOW_ROW_SECONDS = 0.02
+
 
 class State(StrEnum):
     """`PROVING` → `READY` or `REFUSED`; `READY` → `RETIRED`; nothing leads back."""
@@ -76,6 +78,8 @@ class ServedModel:
             max_queue_bytes=settings.max_queue_bytes,
             inline_seconds=settings.inline_seconds,
         )
+        self.tuning: asyncio.Task[None] | None = None
+        """The measuring of a slow model, after it has begun to answer."""
         self.metrics = ModelMetrics(queue=self._measure_queue)
         self.last_used = perf_counter()
         """`time.perf_counter` seconds, of the last request."""
@@ -101,6 +105,11 @@ class ServedModel:
     def retire(self) -> None:
         """No further request may come; those that were submitted are answered."""
         self.state, self.reason, self.is_ready = State.RETIRED, "it is being unloaded", False
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a row takes so long that the model should not be kept from answering by being measured."""
+        return self._batcher.times.expect_wait(1) > _SLOW_ROW_SECONDS
 
     @property
     def can_batch(self) -> bool:
@@ -147,6 +156,8 @@ class ServedModel:
 
     async def close(self) -> None:
         """Waits for what was submitted, then gives the session back."""
+        if self.tuning is not None:
+            await self.tuning
         await self._execution.close()
 
     def _measure(self, inputs: Mapping[str, Array]) -> tuple[int, int, Hashable, int]:

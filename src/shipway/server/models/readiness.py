@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from time import perf_counter
 
 import numpy as np
 
@@ -23,14 +22,9 @@ ALONE = 3
 """So many samples are asked one by one; all of them then come in one turn of the loop."""
 
 
-async def find_problem(model: ServedModel, run_seconds: dict[int, float]) -> str | None:
-    """Why the version must not be served here; None where it is proven.
-
-    `run_seconds` gets how long the proof's requests took, by the rows that were asked at once: they are the
-    first measurements of this model on this machine.
-    """
-    problem = _evidence_problem(model) or _contract_problem(model)
-    return problem or await _golden_problem(model, run_seconds)
+async def find_problem(model: ServedModel) -> str | None:
+    """Why the version must not be served here; None where it is proven."""
+    return _evidence_problem(model) or _contract_problem(model) or await _golden_problem(model)
 
 
 def _evidence_problem(model: ServedModel) -> str | None:
@@ -56,14 +50,14 @@ def _contract_problem(model: ServedModel) -> str | None:
     return None
 
 
-async def _golden_problem(model: ServedModel, run_seconds: dict[int, float]) -> str | None:
+async def _golden_problem(model: ServedModel) -> str | None:
     golden = model.golden
     if golden is None:
         return "its bundle holds no golden samples, so nothing shows that it answers as trained"
     step = rows_per_request(model.card.signature)
     for subject, sample, at_once in _proofs(golden, step):
         try:
-            answers = await _ask(model, sample, step, run_seconds, at_once=at_once)
+            answers = await _ask(model, sample, step, at_once=at_once)
         except ShipwayError as error:
             return f"golden samples {subject}: {error.message}"
         verdict = judge_golden(sample, answers, subject=f"served {subject}")
@@ -87,24 +81,17 @@ def rows_per_request(signature: Signature) -> int:
     return first if isinstance(first, int) and first > 0 else 1
 
 
-async def _ask(
-    model: ServedModel, golden: Golden, step: int, run_seconds: dict[int, float], *, at_once: bool
-) -> dict[str, Array]:
+async def _ask(model: ServedModel, golden: Golden, step: int, *, at_once: bool) -> dict[str, Array]:
     """The served answers to all samples, `step` rows a request. Raises what a request would get."""
     loop = asyncio.get_running_loop()
     waiting: list[asyncio.Future[Mapping[str, Array]]] = []
-    started = perf_counter()
     for request in _requests(golden, step):
         answer: asyncio.Future[Mapping[str, Array]] = loop.create_future()
         model.submit(request, _setter(answer))
         waiting.append(answer)
         if not at_once:
             await asyncio.wait([answer])
-            seconds, started = perf_counter() - started, perf_counter()
-            run_seconds[step] = min(seconds, run_seconds.get(step, seconds))
     answers = await asyncio.gather(*waiting)
-    if at_once and len(waiting) * step <= model.max_batch_rows:
-        run_seconds[len(waiting) * step] = perf_counter() - started
     if not golden.has_rows:
         return {name: _as_stored(array) for name, array in stack_answers(answers).items()}
     return {
