@@ -15,8 +15,14 @@ def guard(step: Callable[[Exchange], None], exchange: Exchange) -> None:
     """Takes a step towards an answer; what it raises becomes the answer. Never raises."""
     try:
         step(exchange)
-    except ShipwayError as error:
+    except Exception as error:  # noqa: BLE001 - the boundary's own purpose
+        answer_failure(exchange, error)
+
+
+def answer_failure(exchange: Exchange, error: Exception) -> None:
+    """Answers with what went wrong: ours as it is, anything else as the server's fault, which its log tells."""
+    if isinstance(error, ShipwayError):
         exchange.fail(error)
-    except Exception:  # the boundary's own purpose
-        log.exception("%r %r failed unexpectedly", exchange.head.method, exchange.head.target)
-        exchange.fail(ShipwayError("The server failed on this request; its log has the reason."))
+        return
+    log.error("%r %r failed unexpectedly", exchange.head.method, exchange.head.target, exc_info=error)
+    exchange.fail(ShipwayError("The server failed on this request; its log has the reason."))

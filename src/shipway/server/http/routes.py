@@ -15,7 +15,7 @@ from shipway.errors import (
 )
 from shipway.server.access.gate import Gate
 from shipway.server.access.scopes import Scope
-from shipway.server.http.boundary import guard
+from shipway.server.http.boundary import answer_failure
 from shipway.server.http.exchange import Exchange
 from shipway.server.http.heads import Head
 from shipway.server.service import Service, Waking
@@ -58,13 +58,10 @@ class Routes:
 
     def handle(self, exchange: Exchange) -> None:
         """Answers now or later. Never raises."""
-        guard(self._answer, exchange)
-
-    def _answer(self, exchange: Exchange) -> None:
         head = exchange.head
-        if head.reach == _OPEN:
-            self._check_before_finding(head)
         try:
+            if head.reach == _OPEN:
+                self._check_before_finding(head)
             endpoint = self._known.get(head.target) if self._generation == self._service.generation else None
             if endpoint is None:
                 endpoint = self._find(head.target)
@@ -76,6 +73,8 @@ class Routes:
                 _refuse_method(exchange, endpoint.methods)
         except Waking as waking:
             waking.done.add_done_callback(lambda _: self.handle(exchange))
+        except Exception as error:  # noqa: BLE001 - the request boundary
+            answer_failure(exchange, error)
 
     def _check_before_finding(self, head: Head) -> None:
         """Without a key nobody learns which models there are, or wakes one that sleeps."""
