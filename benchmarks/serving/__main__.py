@@ -32,7 +32,7 @@ def main() -> int:
     options = _options()
     console = Console()
     if not console.is_terminal:
-        console = Console(width=110)  # a table in a log must not be folded to 80 columns
+        console = Console(width=120)  # a table in a log must not be folded to 80 columns
     names: Sequence[str] = options.only or (QUICK if options.quick else NAMES)
     said = conditions()
     for line in said:

@@ -14,6 +14,8 @@ from rounds import FAST_PER_SECOND, SLOW_CONNECTIONS, Rounds
 from scenarios import ALL, SCENARIOS
 from servers import CAN_PIN, LOAD_PROCESSOR, SERVER_PROCESSOR, is_there
 
+_OF_SERVERS = ("p50_ms", "p99_ms", "processor_share")
+
 
 def conditions() -> list[str]:
     """How the figures are taken, in sentences."""
@@ -76,7 +78,17 @@ def _show_goal(goal: Goal, console: Console) -> None:
 
 def _loads_table(rounds: Rounds) -> Table:
     table = Table(title="CPU per request of the server's process tree, median over rounds")
-    for column in ("load", "server", "CPU µs", "at best", "÷ ours", "requests/s", "p50 ms", "p99 ms"):
+    for column in (
+        "load",
+        "server",
+        "CPU µs",
+        "at best",
+        "÷ ours",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "of a core",
+    ):
         table.add_column(column, justify="left" if column in ("load", "server") else "right")
     for scenario in SCENARIOS:
         by_server = rounds.loads.get(scenario.name, {})
@@ -86,7 +98,7 @@ def _loads_table(rounds: Rounds) -> Table:
                 found = _medians(by_server[name])
                 title = f"bare loop, batch {scenario.raw_batch}" if name == "raw" else name
                 times = ratio(rounds, scenario.name, name, ours)
-                latencies = [f"{found[key]:.2f}" if key in found else "" for key in ("p50_ms", "p99_ms")]
+                latencies = [f"{found[key]:.2f}" if key in found else "" for key in _OF_SERVERS]
                 table.add_row(
                     scenario.title,
                     title,
