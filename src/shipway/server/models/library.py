@@ -111,7 +111,7 @@ class Library:
                 f"No model {name!r}{f' version {version!r}' if version else ''} is known."
             )
         for entry in chosen:
-            await self._retire(entry, EntryState.ABSENT, "it was unloaded")
+            await self._take_out(entry, "it was unloaded")
 
     async def close(self) -> None:
         """Changes nothing any more; what is being changed is waited for."""
@@ -208,7 +208,12 @@ class Library:
             return
         for entry in mine:
             if entry.version in ready - chosen:
-                await self._retire(entry, EntryState.ABSENT, "a newer version is served")
+                await self._take_out(entry, "a newer version is served")
+
+    async def _take_out(self, entry: Entry, reason: str) -> None:
+        """In its turn: a version that is just being loaded is loaded first."""
+        async with self._one_at_a_time:
+            await self._retire(entry, EntryState.ABSENT, reason)
 
     async def _retire(self, entry: Entry, then: EntryState, reason: str) -> None:
         model = self._service.remove(*entry.key)
@@ -315,7 +320,7 @@ class Library:
             await self._retire_unwanted(name)
         for entry in list(self.catalog.entries.values()):
             if entry.key not in self.catalog.given and not is_bundle(entry.path):
-                await self._retire(entry, EntryState.ABSENT, "its bundle is gone")
+                await self._take_out(entry, "its bundle is gone")
                 del self.catalog.entries[entry.key]
 
 

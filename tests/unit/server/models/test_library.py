@@ -280,3 +280,20 @@ def test_operations_speak_json(tmp_path, makings):
         assert await operations["load"]({"name": "tiny"}) == [row]
 
     run(test())
+
+
+def test_what_is_unloaded_while_it_is_being_loaded_is_not_served_after_it(tmp_path, makings):
+    async def test():
+        shelf = Shelf(tmp_path, makings)
+        shelf.put(0, "1")
+        await shelf.library.start([tmp_path])
+        shelf.put(1, "1")
+        loading = asyncio.create_task(shelf.library.load("tiny"))
+        while shelf.states()[("tiny", "1")] != "LOADING":
+            await asyncio.sleep(0)
+        await shelf.library.unload("tiny")
+        await loading
+        assert shelf.states() == {("tiny", "1"): "UNAVAILABLE"}
+        assert shelf.service.names() == []
+
+    run(test())
