@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from shipway.bundle.evidence import Estimate, Result, Verdict
     from shipway.errors import ShipwayError
     from shipway.evaluation.data.base import Reading
+    from shipway.targets.credentials import Credentials
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Credentials",
     "Deployment",
     "Estimate",
     "Judging",
@@ -54,6 +56,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Credentials": "shipway.targets.credentials",
     "Deployment": "shipway.actions.deploy",
     "Estimate": "shipway.bundle.evidence",
     "Judging": "shipway.actions.judging",

@@ -79,7 +79,9 @@ def test_a_server_with_keys_and_a_repository(tmp_path):
     environment = zoo.with_repository(tmp_path / "keys.toml")
     with process.serving(tmp_path / "zoo", environment=environment) as server:
         url = server.report["url"]
-        outcome = shipway.check_conformance(url, api_key=zoo.KEY, allow_changes=True)
+        outcome = shipway.check_conformance(
+            url, credentials=shipway.Credentials(api_key=zoo.KEY), allow_changes=True
+        )
         with pytest.raises(UsageError, match="401"):
             shipway.check_conformance(url)
     checks = outcome.details["conformance"]["checks"]

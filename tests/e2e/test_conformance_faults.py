@@ -18,6 +18,7 @@ from shipway.conformance.address import Address, Client
 from shipway.conformance.catalog import TFS_MODEL, V2_HOSTILE, V2_MODEL, V2_SERVER
 from shipway.conformance.check import Finding, Mark
 from shipway.conformance.run import Plan, run_checks
+from shipway.targets.credentials import Credentials
 from tampering import Fault, Request
 
 MODELS = ("mlp", "pair", "int64", "text", "bool")
@@ -348,7 +349,9 @@ def server(tmp_path_factory):
 
 def tried(server, check_id: str, fault: Fault = tampering.nothing, quirk: str = "") -> list[Finding]:
     with tampering.tampering(server.port, fault, quirk) as url:
-        client = Client(Address.parse(url), timeout_seconds=0.5 if quirk else 2, api_key=zoo.KEY)
+        client = Client(
+            Address.parse(url), timeout_seconds=0.5 if quirk else 2, credentials=Credentials(api_key=zoo.KEY)
+        )
         try:
             return list(run_checks(client, Plan("all", MODELS, [check_id], allow_changes=True)).findings)
         finally:

@@ -22,6 +22,7 @@ VERBS = [
     "top",
 ]
 NOUNS = [
+    "Credentials",
     "Deployment",
     "Estimate",
     "Judging",

@@ -18,6 +18,7 @@ from shipway.evaluation.data.base import Reading
 from shipway.evaluation.data.dataset import Dataset, load_dataset
 from shipway.runtimes.base import Session
 from shipway.runtimes.opening import open_variant
+from shipway.targets.credentials import Credentials
 from shipway.targets.endpoint import Endpoint
 from shipway.types import Array, Signature, Tensors
 
@@ -59,10 +60,15 @@ class Asked:
         return session.run
 
 
-def ask(target: Path | str, stack: ExitStack, observer: Observer) -> Asked:
-    """A bundle's path, or an address: `http://HOST:PORT`, with `/v2/models/NAME` where it has several models."""
+def ask(
+    target: Path | str, stack: ExitStack, observer: Observer, *, credentials: Credentials | None = None
+) -> Asked:
+    """A bundle's path, or an address: `http://HOST:PORT`, with `/v2/models/NAME` where it has several models.
+
+    `credentials` are what the server at an address is shown.
+    """
     if str(target).startswith(("http://", "https://")):
-        endpoint = stack.enter_context(Endpoint(str(target)))
+        endpoint = stack.enter_context(Endpoint(str(target), credentials=credentials))
         observer.doing(f"asking {endpoint.url}")
         return Asked(endpoint.model, endpoint.signature, endpoint=endpoint)
     bundle = open_bundle(Path(target))

@@ -23,6 +23,7 @@ from shipway.evaluation.data.dataset import Dataset
 from shipway.evaluation.parity.numeric import answer_parity
 from shipway.planning.measure import Speed, measure_speed
 from shipway.targets.connection import open_connection, request_bytes
+from shipway.targets.credentials import Credentials
 from shipway.targets.endpoint import Endpoint
 from shipway.types import Array, Signature, Tensors
 
@@ -46,6 +47,7 @@ def check(
     data: Path | str | None = None,
     reading: Reading | None = None,
     judging: Judging | None = None,
+    credentials: Credentials | None = None,
     accept: Collection[Result] = (),
     observer: Observer = SILENT,
 ) -> Outcome:
@@ -54,6 +56,7 @@ def check(
     The golden samples are asked alone and in one batch (alone only for a model without rows), and judged
     against what the trained model's own framework answered; the rows of `data` against the bundle's model in
     this process, and by their labels; for a model without rows `data` holds requests and needs no labels.
+    `credentials` are what the server is shown.
     Raises `EndpointError`, `BundleError`, `DataError`.
     """
     opened = open_bundle(Path(bundle))
@@ -67,7 +70,7 @@ def check(
             if dataset.has_rows:
                 outputs = opened.manifest.signature.outputs
                 require_labels(dataset, asked, outputs, drop_bad=told.drop_bad)
-        endpoint = stack.enter_context(Endpoint(url, opened.manifest.name))
+        endpoint = stack.enter_context(Endpoint(url, opened.manifest.name, credentials=credentials))
         checked = check_endpoint(endpoint, opened, dataset, observer, judging=asked, reading=told)
     return Outcome(
         verdicts=checked.verdicts,
@@ -189,8 +192,13 @@ def _judge(expected: Golden, found: Tensors, subject: str) -> Verdict:
 def _measure(endpoint: Endpoint, golden: Golden) -> Speed:
     """One row a request, as most callers send it."""
     body, headers = endpoint.encode(one_request(endpoint.signature, golden))
+    client = endpoint.client
+    headers |= client.credentials.headers
     request = request_bytes(endpoint.url, endpoint.infer_path, body, headers)
-    return measure_speed(lambda: open_connection(endpoint.url, request), seconds=_SPEED_SECONDS)
+    return measure_speed(
+        lambda: open_connection(endpoint.url, request, credentials=client.credentials, tls=client.tls),
+        seconds=_SPEED_SECONDS,
+    )
 
 
 def one_request(signature: Signature, golden: Golden) -> Tensors:

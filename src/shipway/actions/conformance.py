@@ -20,6 +20,7 @@ from shipway.conformance.junit import render_junit
 from shipway.conformance.run import Found, Plan, run_checks
 from shipway.errors import DataFormatError, DataNotFoundError, OutputExistsError, UsageError
 from shipway.os_errors import os_errors_as_ours
+from shipway.targets.credentials import Credentials
 from shipway.types import Array
 
 _NAMED_FAILURES = 3
@@ -33,8 +34,7 @@ def check_conformance(
     data: Path | str | None = None,
     only: Collection[str] = (),
     allow_changes: bool = False,
-    api_key: str | None = None,
-    ca: Path | str | None = None,
+    credentials: Credentials | None = None,
     timeout_seconds: float = 10.0,
     junit: Path | str | None = None,
     observer: Observer = SILENT,
@@ -44,9 +44,8 @@ def check_conformance(
     `protocol` is `v2` (Open Inference Protocol), `tfs` (TensorFlow Serving's REST API) or `all`. `models` are
     tried in turn; none given: every model that the server lists. Inputs are made from the models' metadata, or
     come from `data`, an `.npz` with an array for each input. `only` has patterns of checks' names. Nothing is
-    loaded or unloaded without `allow_changes`. `api_key` is sent as `Authorization: Bearer`, `ca` is a PEM file
-    with the authority of the server's certificate, `timeout_seconds` the limit for each answer. `junit` is where
-    the findings are written as JUnit XML.
+    loaded or unloaded without `allow_changes`. `credentials` are what the server is shown, `timeout_seconds` is
+    the limit for each answer. `junit` is where the findings are written as JUnit XML.
 
     The verdict is PASS where every check of the protocol and of the extensions that the server lists passed;
     recommendations are told and do not count. Raises `UsageError`, `EndpointUnreachableError`, `DataError`.
@@ -57,9 +56,7 @@ def check_conformance(
     named = tuple(models) or ((address.model,) if address.model else ())
     plan = Plan(protocol, named, tuple(only), allow_changes, None if data is None else _load(Path(data)))
     target = None if junit is None else _writable(Path(junit))
-    client = Client(
-        address, timeout_seconds=timeout_seconds, api_key=api_key, ca=None if ca is None else Path(ca)
-    )
+    client = Client(address, timeout_seconds=timeout_seconds, credentials=credentials)
     observer.begin("conform")
     try:
         found = run_checks(client, plan, observer.doing)

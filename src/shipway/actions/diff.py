@@ -35,6 +35,7 @@ from shipway.evaluation.data.base import Reading
 from shipway.evaluation.data.dataset import Dataset
 from shipway.evaluation.metrics.predicates import parse_predicate
 from shipway.evaluation.metrics.task import check_task
+from shipway.targets.credentials import Credentials
 from shipway.types import Tensors
 
 _LATENCY_SECONDS = 3.0
@@ -60,6 +61,7 @@ def diff(
     reading: Reading | None = None,
     judging: Judging | None = None,
     measure_latency: bool = True,
+    credentials: Credentials | None = None,
     accept: Collection[Result] = (),
     observer: Observer = SILENT,
 ) -> Outcome:
@@ -69,9 +71,9 @@ def diff(
     server has several models). With labels the rule `quality-non-inferiority` judges: `margin` is what B's
     accuracy may fall (0.01: one point), or what its MAE and RMSE may grow as a share of A's (0.01: one per cent).
     Without labels `decision-parity` judges classifiers, and other models are compared but not judged. `reading`
-    says how the data is read, `judging` what is asked of it: the task, slices, metrics of the user's own. The
-    metrics of the outcome are B's. Raises `BundleError`, `EndpointError`, `DataError`, `SessionError`,
-    `UsageError`.
+    says how the data is read, `judging` what is asked of it: the task, slices, metrics of the user's own.
+    `credentials` are shown to both servers where both are addresses. The metrics of the outcome are B's. Raises
+    `BundleError`, `EndpointError`, `DataError`, `SessionError`, `UsageError`.
     """
     _check_margin(margin)
     asked = judging or Judging()
@@ -79,7 +81,10 @@ def diff(
     told = asked.reading(reading)
     with ExitStack() as stack:
         observer.begin("diff")
-        sides = (open_side(a, stack, observer), open_side(b, stack, observer))
+        sides = (
+            open_side(a, stack, observer, credentials=credentials),
+            open_side(b, stack, observer, credentials=credentials),
+        )
         terms = Terms(
             signature=sides[0].signature,
             subject=f"{sides[1].called} against {sides[0].called}",

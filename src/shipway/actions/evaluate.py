@@ -11,6 +11,7 @@ from shipway.actions.observer import SILENT, Observer
 from shipway.actions.outcome import Outcome
 from shipway.actions.report import check_report_path, make_report, write_report
 from shipway.evaluation.data.base import Reading
+from shipway.targets.credentials import Credentials
 
 
 def evaluate(
@@ -20,6 +21,7 @@ def evaluate(
     reading: Reading | None = None,
     judging: Judging | None = None,
     train_data: Path | str | None = None,
+    credentials: Credentials | None = None,
     report: Path | str | None = None,
     command: str | None = None,
     observer: Observer = SILENT,
@@ -29,7 +31,8 @@ def evaluate(
     `target` is the path of a bundle, or `http://HOST:PORT` of a server with one model, or
     `http://HOST:PORT/v2/models/NAME`; `data` a file or folder with labels, or `module.py:function` (see
     `docs/reference/data.md`). `reading` says how the data is read, `judging` what is asked of it. `train_data` is
-    what the model was trained on: rows of it that are judged are found. `report` is the HTML page to write,
+    what the model was trained on: rows of it that are judged are found. `credentials` are what the server at an
+    address is shown. `report` is the HTML page to write,
     `command` the line that it shows as the one that made it. Raises `BundleError`, `DataError`, `EndpointError`,
     `UsageError`, `OutputExistsError`.
     """
@@ -39,7 +42,7 @@ def evaluate(
         check_report_path(Path(report))
     with ExitStack() as stack:
         observer.begin("evaluate")
-        asking = ask(target, stack, observer)
+        asking = ask(target, stack, observer, credentials=credentials)
         asked = asking.with_names(asked)
         told = asking.with_missing(told)
         dataset = stack.enter_context(load_data(Path(data), asking.signature, observer, reading=told))

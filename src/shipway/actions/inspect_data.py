@@ -17,6 +17,7 @@ from shipway.evaluation.data.base import Reading
 from shipway.evaluation.data.dataset import Dataset
 from shipway.evaluation.metrics.decisions import choose_rule
 from shipway.evaluation.metrics.task import Task, check_task, find_task
+from shipway.targets.credentials import Credentials
 
 
 def inspect_data(
@@ -26,6 +27,7 @@ def inspect_data(
     reading: Reading | None = None,
     judging: Judging | None = None,
     train_data: Path | str | None = None,
+    credentials: Credentials | None = None,
     observer: Observer = SILENT,
 ) -> Outcome:
     """Looks at the rows of `data` as `target`'s model takes them, and runs nothing.
@@ -38,7 +40,7 @@ def inspect_data(
     told = replace(asked.reading(reading), drop_bad=True)
     with ExitStack() as stack:
         observer.begin("inspect")
-        asking = ask(target, stack, observer)
+        asking = ask(target, stack, observer, credentials=credentials)
         asked = asking.with_names(asked)
         told = asking.with_missing(told)
         dataset = stack.enter_context(load_data(Path(data), asking.signature, observer, reading=told))

@@ -15,6 +15,7 @@ from shipway.bundle.golden import Tolerance
 from shipway.bundle.manifest import Variant
 from shipway.bundle.store import Bundle
 from shipway.runtimes.opening import open_variant
+from shipway.targets.credentials import Credentials
 from shipway.types import Signature, Tensors
 
 
@@ -92,14 +93,16 @@ class Side:
         }
 
 
-def open_side(target: Path | str, stack: ExitStack, observer: Observer) -> Side:
+def open_side(
+    target: Path | str, stack: ExitStack, observer: Observer, *, credentials: Credentials | None = None
+) -> Side:
     """Opens `BUNDLE`, `BUNDLE#VARIANT` or an address; all is closed with `stack`.
 
     Raises `BundleError`, `UsageError` (no such variant), `SessionLoadError`, `MissingDependencyError`,
     `EndpointError`.
     """
     path, variant_id = _split(str(target))
-    asked = ask(path, stack, observer)
+    asked = ask(path, stack, observer, credentials=credentials)
     if asked.bundle is None:
         return Side(path, asked, asked.run(stack), None)
     bundle = asked.bundle if variant_id is None else _only(asked.bundle, variant_id)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import inf
-from pathlib import Path
 from typing import Any, Final
 
 from shipway.actions.exposed import Page, ask_page
+from shipway.targets.credentials import Credentials
 
 STAGES: Final = ("input", "queue", "infer", "output", "total")
 _REQUESTS = "shipway_inference_requests_total"
@@ -65,20 +65,19 @@ def top(
     url: str,
     *,
     interval_seconds: float = 2.0,
-    api_key: str | None = None,
-    ca: Path | None = None,
+    credentials: Credentials | None = None,
     wait: Callable[[float], bool] = _sleep,
 ) -> Iterator[View]:
     """Looks at a server's `/metrics` again and again; each view is of the time since the look before.
 
-    `wait` lets so many seconds go by; True from it ends the watch. Raises `UsageError`,
-    `EndpointUnreachableError` and `EndpointAnswerError`.
+    `credentials` are what the server is shown. `wait` lets so many seconds go by; True from it ends the watch.
+    Raises `UsageError`, `EndpointUnreachableError` and `EndpointAnswerError`.
     """
-    before = ask_page(url, api_key=api_key, ca=ca)
+    before = ask_page(url, credentials=credentials)
     while True:
         if wait(interval_seconds):
             return
-        after = ask_page(url, api_key=api_key, ca=ca)
+        after = ask_page(url, credentials=credentials)
         yield compare(before, after)
         before = after
 

@@ -26,7 +26,17 @@ from shipway.cli.data_options import (
     given_judging,
     given_reading,
 )
-from shipway.cli.options import AcceptOption, JsonFlag, PythonOption, accepted
+from shipway.cli.options import (
+    AcceptOption,
+    ApiKeyOption,
+    CaOption,
+    ClientCertOption,
+    ClientKeyOption,
+    JsonFlag,
+    PythonOption,
+    accepted,
+    given_credentials,
+)
 from shipway.cli.show import show_result, show_speed
 from shipway.cli.show_quality import show_metrics
 
@@ -37,7 +47,10 @@ SUMMARY = "Judge what a live endpoint answers."
 
 
 def command(
-    url: Annotated[str, typer.Argument(metavar="URL", help="The server's address: http://HOST:PORT.")],
+    url: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="The server's address: http://HOST:PORT or https://HOST:PORT."),
+    ],
     bundle: Annotated[
         Path, typer.Option("--bundle", metavar="BUNDLE", help="The bundle it should answer as.")
     ],
@@ -54,6 +67,10 @@ def command(
     output: OutputOption = None,
     classes: ClassesOption = None,
     python: PythonOption = None,
+    api_key: ApiKeyOption = None,
+    ca: CaOption = None,
+    client_cert: ClientCertOption = None,
+    client_key: ClientKeyOption = None,
     accept: AcceptOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -69,9 +86,17 @@ def command(
         python=python,
     )
     judging = given_judging(task=task, slices=slices, metrics=metric, output=output, classes=classes)
+    credentials = given_credentials(api_key, ca, client_cert, client_key)
     run_action(
         lambda terminal: shipway.check(
-            url, bundle, data=data, reading=reading, judging=judging, accept=verdicts, observer=terminal
+            url,
+            bundle,
+            data=data,
+            reading=reading,
+            judging=judging,
+            credentials=credentials,
+            accept=verdicts,
+            observer=terminal,
         ),
         _show,
         as_json=as_json,

@@ -13,7 +13,14 @@ from rich.table import Table
 
 import shipway
 from shipway.cli.command import run_action
-from shipway.cli.options import JsonFlag
+from shipway.cli.options import (
+    ApiKeyOption,
+    CaOption,
+    ClientCertOption,
+    ClientKeyOption,
+    JsonFlag,
+    given_credentials,
+)
 from shipway.cli.show import show_result
 
 if TYPE_CHECKING:
@@ -27,7 +34,10 @@ Check = Mapping[str, Any]
 
 
 def command(
-    url: Annotated[str, typer.Argument(metavar="URL", help="The server's address: http://HOST:PORT.")],
+    url: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="The server's address: http://HOST:PORT or https://HOST:PORT."),
+    ],
     protocol: Annotated[
         str, typer.Option("--protocol", metavar="PROTOCOL", help="Which to try: v2, tfs or all.")
     ] = "v2",
@@ -46,19 +56,10 @@ def command(
     allow_changes: Annotated[
         bool, typer.Option("--allow-changes", help="Also unload and load models, one after the other.")
     ] = False,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            "--api-key",
-            metavar="KEY",
-            envvar="SHIPWAY_API_KEY",
-            help="Key of the server, sent as Authorization: Bearer KEY. Or in SHIPWAY_API_KEY.",
-        ),
-    ] = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option("--ca", metavar="FILE", help="Authority of the server's certificate, in PEM."),
-    ] = None,
+    api_key: ApiKeyOption = None,
+    ca: CaOption = None,
+    client_cert: ClientCertOption = None,
+    client_key: ClientKeyOption = None,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Limit for each answer.")
     ] = 10,
@@ -68,6 +69,7 @@ def command(
     as_json: JsonFlag = False,
 ) -> None:
     """Try an inference protocol on any running server, and judge sentence by sentence whether it keeps it."""
+    credentials = given_credentials(api_key, ca, client_cert, client_key)
     run_action(
         lambda terminal: shipway.check_conformance(
             url,
@@ -76,8 +78,7 @@ def command(
             data=data,
             only=only or (),
             allow_changes=allow_changes,
-            api_key=api_key,
-            ca=ca,
+            credentials=credentials,
             timeout_seconds=timeout,
             junit=junit,
             observer=terminal,

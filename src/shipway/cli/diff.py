@@ -27,7 +27,17 @@ from shipway.cli.data_options import (
     given_reading,
 )
 from shipway.cli.exit_codes import FINE, NOT_PASS
-from shipway.cli.options import AcceptOption, JsonFlag, PythonOption, accepted
+from shipway.cli.options import (
+    AcceptOption,
+    ApiKeyOption,
+    CaOption,
+    ClientCertOption,
+    ClientKeyOption,
+    JsonFlag,
+    PythonOption,
+    accepted,
+    given_credentials,
+)
 from shipway.cli.reporting import errors_reported, print_document
 from shipway.cli.show_diff import show_diff
 from shipway.cli.terminal import Terminal
@@ -72,6 +82,10 @@ def command(
             "--markdown", metavar="FILE", help="Write a section for a pull request; -: to standard output."
         ),
     ] = None,
+    api_key: ApiKeyOption = None,
+    ca: CaOption = None,
+    client_cert: ClientCertOption = None,
+    client_key: ClientKeyOption = None,
     accept: AcceptOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -88,6 +102,7 @@ def command(
         python=python,
     )
     judging = given_judging(task=task, slices=slices, metrics=metric, output=output, classes=classes)
+    credentials = given_credentials(api_key, ca, client_cert, client_key)
     share, verdicts = parse_margin(margin), accepted(accept)
     console = Console(stderr=as_json or markdown == _STANDARD_OUTPUT)
     with errors_reported(as_json=as_json), Terminal(console) as terminal:
@@ -99,6 +114,7 @@ def command(
             reading=reading,
             judging=judging,
             measure_latency=not no_latency,
+            credentials=credentials,
             accept=verdicts,
             observer=terminal,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,16 @@ from shipway.cli.data_options import (
     given_judging,
     given_reading,
 )
-from shipway.cli.options import JsonFlag, PythonOption
+from shipway.cli.options import (
+    ApiKeyOption,
+    CaOption,
+    ClientCertOption,
+    ClientKeyOption,
+    JsonFlag,
+    PythonOption,
+    command_line,
+    given_credentials,
+)
 from shipway.cli.show import show_result
 from shipway.cli.show_findings import show_findings
 from shipway.cli.show_quality import show_metrics
@@ -77,6 +85,10 @@ def command(
         Path | None,
         typer.Option("--report", metavar="FILE.html", help="Write a page to look at: figures, charts, rows."),
     ] = None,
+    api_key: ApiKeyOption = None,
+    ca: CaOption = None,
+    client_cert: ClientCertOption = None,
+    client_key: ClientKeyOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Measure quality on labelled data: every usual figure of the task, each with its 95 % interval."""
@@ -90,6 +102,7 @@ def command(
         python=python,
     )
     judging = given_judging(task=task, slices=slices, metrics=metric, output=output, classes=classes)
+    credentials = given_credentials(api_key, ca, client_cert, client_key)
     if inspect_data:
         run_action(
             lambda terminal: shipway.inspect_data(
@@ -98,6 +111,7 @@ def command(
                 reading=reading,
                 judging=judging,
                 train_data=train_data,
+                credentials=credentials,
                 observer=terminal,
             ),
             _show_findings,
@@ -111,8 +125,9 @@ def command(
             reading=reading,
             judging=judging,
             train_data=train_data,
+            credentials=credentials,
             report=report,
-            command=shlex.join(["shipway", *sys.argv[1:]]),
+            command=command_line(sys.argv[1:]),
             observer=terminal,
         ),
         partial(_show, report=report),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +14,14 @@ from shipway.bundle.evidence import Result
 
 if TYPE_CHECKING:
     from shipway.sources.base import Hints, Limits
+    from shipway.targets.credentials import Credentials
     from shipway.types import TensorSpec
 
 MODEL_HELP = (
     "A trained model: a file or folder that Keras, TensorFlow, PyTorch, scikit-learn, XGBoost, LightGBM, ONNX or "
     "LiteRT wrote, or module.py:factory."
 )
+_HIDDEN = "KEY"
 JsonFlag = Annotated[
     bool,
     typer.Option(
@@ -70,6 +74,30 @@ DiskOption = Annotated[
         "--disk-limit", min=0.1, metavar="GB", help="Limit for the training framework's temporary files."
     ),
 ]
+ApiKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        envvar="SHIPWAY_API_KEY",
+        help="Key of the server, sent as Authorization: Bearer. Better in SHIPWAY_API_KEY: every user of this "
+        "machine can read its command lines.",
+    ),
+]
+CaOption = Annotated[
+    Path | None,
+    typer.Option("--ca", metavar="FILE", help="Authority of the server's certificate, in PEM."),
+]
+ClientCertOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--client-cert", metavar="FILE", help="Certificate to show a server that asks for one (mTLS), in PEM."
+    ),
+]
+ClientKeyOption = Annotated[
+    Path | None,
+    typer.Option("--client-key", metavar="FILE", help="Its private key, where it is in a file of its own."),
+]
 AcceptOption = Annotated[
     list[str] | None,
     typer.Option("--accept", metavar="VERDICT", help="Go on with this verdict too: inconclusive."),
@@ -84,6 +112,32 @@ def accepted(values: list[str] | None) -> frozenset[Result]:
             raise typer.BadParameter(f"{value!r}: only inconclusive can be accepted.", param_hint="--accept")
         found.add(Result.INCONCLUSIVE)
     return frozenset(found)
+
+
+def given_credentials(
+    api_key: str | None, ca: Path | None, client_cert: Path | None, client_key: Path | None
+) -> Credentials:
+    """What a server is shown. Raises `typer.BadParameter`."""
+    from shipway.errors import UsageError  # inside: `shipway --help` loads no rooms but cli
+    from shipway.targets.credentials import Credentials
+
+    try:
+        return Credentials(api_key=api_key, ca=ca, client_cert=client_cert, client_key=client_key)
+    except UsageError as error:
+        raise typer.BadParameter(f"{error.message} {error.hint}") from error
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The line that was given, for reports: without the key, which may stand in it."""
+    shown, is_key = ["shipway"], False
+    for argument in arguments:
+        option, is_one_word, _ = argument.partition("=")
+        if is_key:
+            shown.append(_HIDDEN)
+        else:
+            shown.append(f"{option}={_HIDDEN}" if is_one_word and option == "--api-key" else argument)
+        is_key = argument == "--api-key"
+    return shlex.join(shown)
 
 
 def child_limits(

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +18,14 @@ from rich.table import Table
 from rich.text import Text
 
 import shipway
-from shipway.cli.options import JsonFlag
+from shipway.cli.options import (
+    ApiKeyOption,
+    CaOption,
+    ClientCertOption,
+    ClientKeyOption,
+    JsonFlag,
+    given_credentials,
+)
 from shipway.cli.reporting import errors_reported, print_document
 
 if TYPE_CHECKING:
@@ -33,29 +39,24 @@ _MOST_CODES = 6
 
 
 def command(
-    url: Annotated[str, typer.Argument(metavar="URL", help="The server's address: http://HOST:PORT.")],
+    url: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="The server's address: http://HOST:PORT or https://HOST:PORT."),
+    ],
     interval: Annotated[
         float, typer.Option("--interval", min=0.1, metavar="SECONDS", help="Time between two looks.")
     ] = 2,
     once: Annotated[bool, typer.Option("--once", help="Print one table and end.")] = False,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            "--api-key",
-            metavar="KEY",
-            envvar="SHIPWAY_API_KEY",
-            help="Key of the server, sent as Authorization: Bearer KEY. Or in SHIPWAY_API_KEY.",
-        ),
-    ] = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option("--ca", metavar="FILE", help="Authority of the server's certificate, in PEM."),
-    ] = None,
+    api_key: ApiKeyOption = None,
+    ca: CaOption = None,
+    client_cert: ClientCertOption = None,
+    client_key: ClientKeyOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Watch a running server: requests, errors, times, batches, queues, memory. Ends with q or Ctrl-C."""
+    credentials = given_credentials(api_key, ca, client_cert, client_key)
     with errors_reported(as_json=as_json):
-        look = partial(shipway.top, url, interval_seconds=interval, api_key=api_key, ca=ca)
+        look = partial(shipway.top, url, interval_seconds=interval, credentials=credentials)
         if as_json:
             print_document(_document(url, next(look())))
         elif once or not sys.stdout.isatty():

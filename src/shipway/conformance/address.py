@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from shipway.conformance.exchange import Connection, Headers, Reply
 from shipway.errors import EndpointAnswerError, UsageError
+from shipway.targets.credentials import Credentials
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -61,13 +60,13 @@ class Client:
         address: Address,
         *,
         timeout_seconds: float,
-        api_key: str | None = None,
-        ca: Path | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
+        """Raises `UsageError` for certificates that cannot be used."""
         self._address = address
         self._timeout_seconds = timeout_seconds
-        self._authorization = None if api_key is None else f"Bearer {api_key}"
-        self._tls = _tls_context(ca) if address.scheme == "https" else None
+        self._credentials = credentials or Credentials()
+        self._tls = self._credentials.tls() if address.scheme == "https" else None
         self._kept: Connection | None = None
         self.last: Reply | None = None
         """The answer that came last: what a report shows of a check that failed."""
@@ -83,7 +82,7 @@ class Client:
             self._address.port,
             tls=self._tls,
             timeout_seconds=self._timeout_seconds,
-            authorization=self._authorization,
+            credentials=self._credentials,
         )
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: Headers = {}) -> Reply:  # noqa: B006 - read only
@@ -112,12 +111,3 @@ class Client:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
-
-
-def _tls_context(ca: Path | None) -> ssl.SSLContext:
-    if ca is None:
-        return ssl.create_default_context()
-    try:
-        return ssl.create_default_context(cafile=str(ca))
-    except OSError as error:  # SSLError is one
-        raise UsageError(f"{ca} holds no certificate: {error}.", hint="Give --ca a PEM file.") from error

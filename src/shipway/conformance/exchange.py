@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from shipway.errors import EndpointAnswerError, EndpointUnreachableError
+from shipway.errors import EndpointAnswerError, EndpointError
+from shipway.targets.credentials import Credentials
+from shipway.targets.refusals import explain, unreachable
 
 _LARGEST_HEAD_BYTES = 64 * 2**10
 _LARGEST_BODY_BYTES = 2**28
@@ -74,11 +76,13 @@ class Connection:
         *,
         tls: ssl.SSLContext | None = None,
         timeout_seconds: float = 10.0,
-        authorization: str | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self._timeout_seconds = timeout_seconds
         self._authority = f"{host}:{port}" if ":" not in host else f"[{host}]:{port}"
-        self._authorization = authorization
+        self._url = f"{'http' if tls is None else 'https'}://{self._authority}"
+        self._credentials = credentials or Credentials()
+        self._authorization = self._credentials.headers.get("Authorization")
         self._left = b""
         self._sent = b""
         self.has_received = False
@@ -87,10 +91,7 @@ class Connection:
             plain = socket.create_connection((host, port), timeout=timeout_seconds)
             self._socket = plain if tls is None else tls.wrap_socket(plain, server_hostname=host)
         except OSError as error:  # TimeoutError and SSLError are some
-            raise EndpointUnreachableError(
-                f"Nothing answers at {self._authority}: {error or 'timed out'}.",
-                hint="Is it running? For https with a certificate of your own authority, give --ca.",
-            ) from error
+            raise unreachable(error, self._url, self._credentials) from error
 
     def __enter__(self) -> Self:
         return self
@@ -251,7 +252,9 @@ class Connection:
             f"no answer within {self._timeout_seconds:g} s", hint="Give a longer --timeout."
         )
 
-    def _gone(self, error: OSError | None) -> EndpointAnswerError:
+    def _gone(self, error: OSError | None) -> EndpointError:
+        if isinstance(error, ssl.SSLError) and explain(error, self._url, self._credentials).is_telling:
+            return unreachable(error, self._url, self._credentials)  # TLS 1.3 refuses after the handshake
         why = "" if error is None else f" ({error})"
         return EndpointAnswerError(f"the connection was closed before the answer{why}", hint="See its log.")
 

@@ -7,11 +7,15 @@ latency of the service.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from shipway.errors import EndpointAnswerError, EndpointUnreachableError
+from shipway.targets.client import split_url
+from shipway.targets.credentials import Credentials
+from shipway.targets.refusals import key_refused, unreachable
 
 _LARGEST_HEAD = 64 * 2**10
 _SHOWN_BYTES = 200
@@ -25,15 +29,21 @@ def request_bytes(url: str, path: str, body: bytes, headers: Mapping[str, str]) 
 
 
 async def open_connection(
-    url: str, request: bytes, *, timeout_seconds: float = 60.0
+    url: str,
+    request: bytes,
+    *,
+    credentials: Credentials | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout_seconds: float = 60.0,
 ) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
     """Connects; gives the way to ask once and wait for the answer, and the way to close.
 
-    A server that closes after its answer, and says so, is connected to again for the next. Asking raises
+    The key stands in `request` already; `tls` is for an https address, made once for all connections to it. A
+    server that closes after its answer, and says so, is connected to again for the next. Asking raises
     `EndpointAnswerError` for any status but 200, `EndpointUnreachableError` when the other side goes away or
     does not answer within `timeout_seconds`.
     """
-    connection = _Connection(url, request, timeout_seconds)
+    connection = _Connection(url, request, credentials or Credentials(), tls, timeout_seconds)
     await connection.open()
     return connection.ask, connection.close
 
@@ -41,23 +51,30 @@ async def open_connection(
 class _Connection:
     """One connection at a time, and the request that is sent on it."""
 
-    def __init__(self, url: str, request: bytes, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        request: bytes,
+        credentials: Credentials,
+        tls: ssl.SSLContext | None,
+        timeout_seconds: float,
+    ) -> None:
         self._url = url
+        self._address = split_url(url)
         self._request = request
+        self._credentials = credentials
+        self._tls = tls
         self._timeout_seconds = timeout_seconds
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        parts = urlsplit(self._url)
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 self._streams = await asyncio.open_connection(
-                    parts.hostname, parts.port or 80, limit=_LARGEST_HEAD
+                    self._address.host, self._address.port, limit=_LARGEST_HEAD, ssl=self._tls
                 )
-        except OSError as error:  # TimeoutError is one
-            raise EndpointUnreachableError(
-                f"Nothing answers at {self._url}: {error or 'timed out'}.", hint="Is it running?"
-            ) from error
+        except OSError as error:  # TimeoutError and SSLError are some
+            raise unreachable(error, self._url, self._credentials) from error
         return self._streams
 
     async def ask(self) -> None:
@@ -77,8 +94,9 @@ class _Connection:
                 f"{self._url} went away under load: {error}.", hint="See the server's log."
             ) from error
         if head.status != 200:
-            raise EndpointAnswerError(
-                f"{self._url} answered with status {head.status} under load: {start!r}.",
+            raise key_refused(head.status, self._url, self._credentials) or EndpointAnswerError(
+                f"{self._url} answered with status {head.status} under load: "
+                f"{self._credentials.hide(repr(start))}.",
                 hint="See the server's log.",
             )
         if head.is_last:

@@ -5,25 +5,21 @@ Works against any server that speaks V2 with the binary tensor extension, not on
 
 from __future__ import annotations
 
-import http.client
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from email.message import Message
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import numpy as np
 
-from shipway.errors import EndpointAnswerError, EndpointUnreachableError, UsageError
+from shipway.errors import EndpointAnswerError, UsageError
+from shipway.targets.client import Client, Reply, split_url
+from shipway.targets.credentials import Credentials
+from shipway.targets.refusals import hint_of_redirect, key_refused
 from shipway.types import Array, Dim, DType, Signature, Tensors, TensorSpec
 
 _HEADER = "Inference-Header-Content-Length"
-_PIECE_BYTES = 2**20
-"""http.client takes the memory that a Content-Length claims at once; read in pieces, a false claim costs none."""
-_LARGEST_REPLY_BYTES = 2**31
 _NOT_V2 = "Check that the address is that of a V2 (Open Inference Protocol) server."
 _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What JSON of any other form than the protocol's raises while it is read, numbers out of range included."""
@@ -32,17 +28,24 @@ _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, Overf
 class Endpoint:
     """One model of a live service. One connection, kept open; not for several threads at once."""
 
-    def __init__(self, url: str, model: str | None = None, *, timeout_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        model: str | None = None,
+        *,
+        credentials: Credentials | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> None:
         """`url` is the server's address (`http://127.0.0.1:8080`) or that of one model, or version, on it.
 
         `model` is asked where the address names none. Nothing is asked before the first use. Raises
         `UsageError` for what is no HTTP address.
         """
-        host, port, netloc, path = _split_url(url)
-        self.url = f"http://{netloc}"
-        self._prefix, named, self._version = _split_path(path)
+        address = split_url(url)
+        self.url = address.url
+        self.client = Client(address, credentials or Credentials(), timeout_seconds=timeout_seconds)
+        self._prefix, named, self._version = _split_path(address.path)
         self._model = named or model
-        self._connection = http.client.HTTPConnection(host, port, timeout=timeout_seconds)
         self._signature: Signature | None = None
         self._metadata: dict[str, Any] | None = None
 
@@ -56,7 +59,7 @@ class Endpoint:
 
     def close(self) -> None:
         """Closes the connection."""
-        self._connection.close()
+        self.client.close()
 
     @property
     def model(self) -> str:
@@ -103,8 +106,7 @@ class Endpoint:
 
     def is_ready(self) -> bool:
         """True when the server says that it is ready. Raises `EndpointUnreachableError`."""
-        status, _, _ = self._ask("GET", f"{self._prefix}/v2/health/ready")
-        return status == 200
+        return self.client.ask("GET", f"{self._prefix}/v2/health/ready").status == 200
 
     def predict(self, inputs: Tensors) -> dict[str, Array]:
         """One inference request, inputs and outputs in binary form.
@@ -135,12 +137,13 @@ class Endpoint:
 
     def ask(self, body: bytes, headers: dict[str, str]) -> tuple[bytes, int | None]:
         """Sends an encoded request; gives the reply's body and the length of its JSON part."""
-        status, reply_headers, reply = self._ask("POST", self.infer_path, body, headers)
+        status, reply_headers, reply = answer = self.client.ask("POST", self.infer_path, body, headers)
         if status != 200:
+            self._require_access(answer)
             raise EndpointAnswerError(
                 f"{self.url} refused an inference request to {self.model!r} with status {status}: "
-                f"{_error_text(reply)}.",
-                hint=_hint_of_refusal(
+                f"{self._error_text(reply)}.",
+                hint=hint_of_redirect(
                     reply_headers, "See the server's log; the request was made from the model's own metadata."
                 ),
             )
@@ -179,7 +182,8 @@ class Endpoint:
 
     def _only_model(self) -> str:
         """V2 has no list of models; Shipway's server has one at its root."""
-        status, _, body = self._ask("GET", f"{self._prefix}/")
+        status, _, body = answer = self.client.ask("GET", f"{self._prefix}/")
+        self._require_access(answer)
         try:
             models = list(json.loads(body)["models"]) if status == 200 else []
         except _MALFORMED:
@@ -193,11 +197,12 @@ class Endpoint:
         )
 
     def _get_json(self, path: str) -> dict[str, Any]:
-        status, headers, body = self._ask("GET", path)
+        status, headers, body = answer = self.client.ask("GET", path)
         if status != 200:
+            self._require_access(answer)
             raise EndpointAnswerError(
-                f"{self.url}{path} answered with status {status}: {_error_text(body)}.",
-                hint=_hint_of_refusal(headers, "Check the address and the model's name."),
+                f"{self.url}{path} answered with status {status}: {self._error_text(body)}.",
+                hint=hint_of_redirect(headers, "Check the address and the model's name."),
             )
         try:
             value = json.loads(body)
@@ -207,68 +212,19 @@ class Endpoint:
             ) from error
         return value if isinstance(value, dict) else {}
 
-    def _ask(
-        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, Message, bytes]:
-        with self._unreachable():
-            for attempt in (1, 2):
-                try:
-                    self._connection.request(method, path, body=body, headers=headers or {})
-                    response = self._connection.getresponse()
-                    return response.status, response.headers, self._read(response)
-                except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                    # A kept connection may have been closed by the server in the meantime: once more, afresh.
-                    self._connection.close()
-                    if attempt == 2:
-                        raise
-        raise AssertionError("not reached")
+    def _require_access(self, answer: Reply) -> None:
+        """Raises `EndpointAnswerError` where a key is missing, unknown or of too small a scope."""
+        refused = key_refused(answer.status, self.url, self.client.credentials)
+        if refused is not None:
+            raise refused
 
-    def _read(self, response: http.client.HTTPResponse) -> bytes:
-        """The whole body. Raises `IncompleteRead`, and `EndpointAnswerError` for one that does not end."""
-        pieces, size = [], 0
-        while piece := response.read(_PIECE_BYTES):
-            pieces.append(piece)
-            size += len(piece)
-            if size > _LARGEST_REPLY_BYTES:
-                self._connection.close()
-                raise EndpointAnswerError(
-                    f"{self.url} answered with more than {_LARGEST_REPLY_BYTES} bytes.", hint=_NOT_V2
-                )
-        if response.length:  # left of what Content-Length claimed; `read` in pieces does not complain itself
-            raise http.client.IncompleteRead(b"".join(pieces), response.length)
-        return b"".join(pieces)
-
-    @contextmanager
-    def _unreachable(self) -> Iterator[None]:
+    def _error_text(self, body: bytes) -> str:
+        """What the server says of its error; never the key, which it may repeat."""
         try:
-            yield
-        except http.client.IncompleteRead as error:
-            self._connection.close()
-            missing = f", {error.expected} bytes before its end" if error.expected else ""
-            raise EndpointUnreachableError(
-                f"{self.url} broke off its answer{missing}.", hint="See the server's log."
-            ) from error
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            raise EndpointUnreachableError(
-                f"Nothing answers at {self.url}: {error or type(error).__name__}.",
-                hint="Check the address, and that the server runs: shipway serve NAME.bundle",
-            ) from error
-
-
-def _split_url(url: str) -> tuple[str, int, str, str]:
-    """Host, port, both as the address has them, and the path. Raises `UsageError`."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:  # a port above 65535, an open bracket
-        host, port = None, None
-    if not host or parts.scheme != "http" or not url.isprintable():
-        raise UsageError(
-            f"{url!r} is not an address that can be asked.",
-            hint="Give it as http://HOST:PORT, or http://HOST:PORT/v2/models/NAME.",
-        )
-    return host, port or 80, parts.netloc, parts.path
+            text = str(json.loads(body)["error"])
+        except _MALFORMED:
+            text = repr(body[:200])
+        return self.client.credentials.hide(text)
 
 
 def _split_path(path: str) -> tuple[str, str | None, str | None]:
@@ -281,12 +237,6 @@ def _split_path(path: str) -> tuple[str, str | None, str | None]:
     model = named[1] if len(named) > 1 and named[0] == "models" else None
     version = named[3] if model and len(named) > 3 and named[2] == "versions" else None
     return "/".join(parts[:at]), model, version
-
-
-def _hint_of_refusal(headers: Message, otherwise: str) -> str:
-    """Redirects are not followed: a check must judge the address that it was given."""
-    location = headers.get("Location")
-    return f"It points to {location}; give the address behind it." if location else otherwise
 
 
 def _spec(item: dict[str, Any]) -> TensorSpec:
@@ -340,6 +290,8 @@ def _strings(name: str, blob: bytes, count: int) -> Array:
 
 def _from_json(item: dict[str, Any]) -> Array:
     dtype, shape = DType(item["datatype"]), _shape(item)
+    if dtype is DType.BF16:
+        raise ValueError(f"{item['name']} is BF16, which has no JSON form")
     if dtype is DType.BYTES or dtype.is_float:
         return np.asarray(item["data"], dtype=dtype.numpy).reshape(shape)
     given = np.asarray(item["data"], dtype=object)  # numpy makes floats of whole numbers that fit no one type
@@ -355,11 +307,3 @@ def _shape(item: dict[str, Any]) -> list[int]:
     if not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError(f"{item['name']} has the shape {shape}; sizes are whole numbers from 0 on")
     return shape
-
-
-def _error_text(body: bytes) -> str:
-    try:
-        value = json.loads(body)
-        return str(value["error"])
-    except _MALFORMED:
-        return repr(body[:200])

@@ -110,6 +110,6 @@ def test_what_does_not_classify(pairs: Path) -> None:
         shipway.evaluate(odd.url, pairs)
 
 
-def test_only_http_can_be_asked(pairs: Path) -> None:
+def test_an_address_that_is_none_is_not_asked(pairs: Path) -> None:
     with pytest.raises(UsageError, match="http://HOST:PORT"):
-        shipway.evaluate("https://127.0.0.1:1", pairs)
+        shipway.evaluate("http://127.0.0.1:99999", pairs)

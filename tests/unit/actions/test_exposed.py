@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shipway.actions.exposed import ask_page, read_page
 from shipway.errors import EndpointAnswerError, EndpointUnreachableError, UsageError
+from shipway.targets.credentials import Credentials
 
 TEXT = r"""# HELP shipway_a_total Something.
 # TYPE shipway_a_total counter
@@ -74,7 +75,7 @@ def answering(status, body, seen=None):
 def test_the_key_goes_along_and_the_path_is_found(suffix):
     seen = []
     with answering(200, TEXT.encode(), seen) as url:
-        page = ask_page(url + suffix, api_key="k-1")
+        page = ask_page(url + suffix, credentials=Credentials(api_key="k-1"))
     assert page.total("shipway_b") == 7
     assert seen == [("/metrics", "Bearer k-1")]
 
@@ -109,4 +110,4 @@ def test_no_file_is_read_by_an_address(tmp_path):
 def test_an_authority_that_is_no_certificate(tmp_path):
     (tmp_path / "ca.pem").write_text("no certificate")
     with pytest.raises(UsageError, match=r"ca\.pem"):
-        ask_page("https://127.0.0.1:9", ca=tmp_path / "ca.pem")
+        ask_page("https://127.0.0.1:9", credentials=Credentials(ca=tmp_path / "ca.pem"))

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from shipway.cli.options import child_limits, given_formats, given_hints, parse_input
+from shipway.cli.options import (
+    child_limits,
+    command_line,
+    given_credentials,
+    given_formats,
+    given_hints,
+    parse_input,
+)
 from shipway.types import DType, TensorSpec
 
 
@@ -45,3 +52,26 @@ def test_hints_and_limits_carry_what_was_said() -> None:
     limits = child_limits(60.0, 2.0, 5.0)
     assert (limits.timeout_seconds, limits.memory_bytes, limits.disk_bytes) == (60.0, 2 * 10**9, 5 * 10**9)
     assert child_limits(60.0, None, None).memory_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (
+            ["evaluate", "http://h", "--api-key", "hush", "--json"],
+            "shipway evaluate http://h --api-key KEY --json",
+        ),
+        (["evaluate", "--api-key=hush=hush", "a b"], "shipway evaluate --api-key=KEY 'a b'"),
+        (["evaluate", "--ca", "ca.pem"], "shipway evaluate --ca ca.pem"),
+    ],
+)
+def test_a_report_shows_the_command_without_the_key(given: list[str], shown: str) -> None:
+    assert command_line(given) == shown
+
+
+def test_credentials_that_are_none_are_a_matter_of_usage(tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="SHIPWAY_API_KEY") as caught:
+        given_credentials("hush\nhush", None, None, None)
+    assert "hush" not in str(caught.value)
+    with pytest.raises(typer.BadParameter, match="--client-cert"):
+        given_credentials(None, None, None, tmp_path / "client.key")

@@ -8,6 +8,7 @@ from odd_server import Closing, http, odd_server
 from shipway.conformance.address import Address, Client
 from shipway.conformance.exchange import Connection, Reply, shown
 from shipway.errors import EndpointAnswerError, EndpointUnreachableError
+from shipway.targets.credentials import Credentials
 
 
 def asked(reply: bytes, *, method: str = "GET", timeout_seconds: float = 5) -> Reply:
@@ -64,7 +65,7 @@ class TestWhatIsNoAnswer:
             asked(Closing(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc"))
 
     def test_nobody_there(self):
-        with pytest.raises(EndpointUnreachableError, match=r"Nothing answers at 127\.0\.0\.1:9"):
+        with pytest.raises(EndpointUnreachableError, match=r"Nothing answers at http://127\.0\.0\.1:9"):
             Connection("127.0.0.1", 9)
 
 
@@ -79,7 +80,9 @@ def test_two_answers_at_once_are_told_apart():
 
 def test_the_key_is_sent_and_never_shown():
     with odd_server(lambda _: http(b"")) as server:
-        client = Client(Address.parse(server.url), timeout_seconds=5, api_key="secret-key")
+        client = Client(
+            Address.parse(server.url), timeout_seconds=5, credentials=Credentials(api_key="secret-key")
+        )
         reply = client.ask("POST", "/v2", b"body")
         client.close()
     assert server.requests[0].headers["authorization"] == "Bearer secret-key"

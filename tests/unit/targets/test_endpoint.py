@@ -30,6 +30,7 @@ from shipway.errors import (
     ShipwayError,
     UsageError,
 )
+from shipway.targets.credentials import Credentials
 from shipway.targets.endpoint import Endpoint
 from shipway.targets.local import LocalServer, start_server
 from shipway.types import DType, Signature, TensorSpec
@@ -126,7 +127,7 @@ def test_what_the_server_refuses_is_told_in_its_words(server: LocalServer) -> No
     "url",
     [
         "127.0.0.1:8080",
-        "https://127.0.0.1",
+        "ftp://127.0.0.1",
         "http://",
         "http://127.0.0.1:99999",
         "http://127.0.0.1:port",
@@ -138,6 +139,66 @@ def test_what_is_no_address(url: str) -> None:
     with pytest.raises(UsageError, match="not an address") as caught:
         Endpoint(url)
     assert "http://HOST:PORT" in caught.value.hint
+
+
+def test_a_name_or_password_in_an_address_is_refused_and_not_repeated() -> None:
+    for url in ("http://ann:hush@127.0.0.1:8080", "https://hush@127.0.0.1"):
+        with pytest.raises(UsageError, match=r"127\.0\.0\.1") as caught:
+            Endpoint(url)
+        assert "hush" not in str(caught.value)
+        assert "--api-key" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "says", "hint"),
+    [
+        ("401 Unauthorized", None, "none was given", "SHIPWAY_API_KEY"),
+        ("401 Unauthorized", "wrong-key", "does not know", "--api-key"),
+        ("403 Forbidden", "small-key", "scope", "--api-key"),
+    ],
+)
+def test_a_key_that_is_missing_or_does_not_do(status: str, key: str | None, says: str, hint: str) -> None:
+    """Whatever is asked first: the list of models, one's metadata, or an inference."""
+    refusal = http({"error": f"not with {key}"}, status)
+    credentials = Credentials(api_key=key)
+    asked = {
+        "models": (lambda _: refusal, lambda endpoint: endpoint.model),
+        "metadata": (lambda _: refusal, lambda endpoint: Endpoint.metadata.fget(endpoint)),
+        "inference": (v2(lambda _: refusal), lambda endpoint: endpoint.predict({"x": X})),
+    }
+    for name, (answer, ask_it) in asked.items():
+        with (
+            odd_server(answer) as odd,
+            Endpoint(odd.url, None if name == "models" else "m", credentials=credentials) as endpoint,
+            pytest.raises(EndpointAnswerError, match=says) as caught,
+        ):
+            ask_it(endpoint)
+        assert hint in caught.value.hint
+        assert str(key) not in str(caught.value)
+        sent = {request.headers.get("authorization") for request in odd.requests}
+        assert sent == {None if key is None else f"Bearer {key}"}
+
+
+def test_a_server_that_repeats_the_key_in_its_error_does_not_put_it_into_ours() -> None:
+    replies = v2(lambda request: http({"error": f"oh: {request.headers['authorization']}"}, "500 Oops"))
+    with (
+        odd_server(replies) as odd,
+        Endpoint(odd.url, "m", credentials=Credentials(api_key="hush-hush")) as endpoint,
+        pytest.raises(EndpointAnswerError, match="oh: Bearer …"),
+    ):
+        endpoint.predict({"x": X})
+
+
+def test_the_key_does_not_follow_a_redirect() -> None:
+    with odd_server(lambda _: http({})) as elsewhere:
+        moved = http("", "307 Temporary Redirect", Location=f"{elsewhere.url}/v2/models/m")
+        with (
+            odd_server(lambda _: moved) as odd,
+            Endpoint(odd.url, "m", credentials=Credentials(api_key="hush")) as endpoint,
+            pytest.raises(EndpointAnswerError, match="307"),
+        ):
+            endpoint.signature  # noqa: B018 - asking is the test
+    assert elsewhere.requests == []
 
 
 def test_nobody_there(unused_port: int) -> None:
@@ -240,7 +301,8 @@ BROKEN = {
     "a list": http("[]"),
     "outputs are no objects": http({"outputs": ["y"]}),
     "an output without a name": http({"outputs": [{"shape": [1], "datatype": "FP32", "data": [1]}]}),
-    "an unknown datatype": http({"outputs": [tensor("y", [1], "BF16", data=[1])]}),
+    "an unknown datatype": http({"outputs": [tensor("y", [1], "COMPLEX64", data=[1])]}),
+    "BF16 in JSON": http({"outputs": [tensor("y", [1], "BF16", data=[1])]}),
     "too few numbers": http({"outputs": [tensor("y", [3, 2], data=[1.0, 2.0])]}),
     "a negative size": http({"outputs": [tensor("y", [-1, 2], data=[1.0, 2.0])]}),
     "a size that is no number": http({"outputs": [tensor("y", ["3", 2], data=[1.0] * 6)]}),
