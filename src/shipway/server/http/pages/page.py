@@ -42,7 +42,7 @@ def render_page(models: list[ServedModel], *, needs_key: bool) -> str:
         f'<li><a href="#model-{index}">{escape(model.card.name)} {escape(model.card.version)}</a></li>'
         for index, model in enumerate(models)
     )
-    sections = "".join(_model(index, model) for index, model in enumerate(models))
+    sections = "".join(_model(index, model, needs_key=needs_key) for index, model in enumerate(models))
     nothing = "" if models else '<p class="lead">No model is loaded.</p>'
     # A link sends no key, so the script fetches what needs one.
     keyed = ' class="keyed"' if needs_key else ""
@@ -77,7 +77,7 @@ def _document(lead: str, content: str) -> str:
     )
 
 
-def _model(index: int, model: ServedModel) -> str:
+def _model(index: int, model: ServedModel, *, needs_key: bool) -> str:
     card = model.card
     state = "ready" if model.is_ready else f"not ready: {model.reason}"
     tone = "pass" if model.is_ready else "fail"
@@ -90,8 +90,8 @@ def _model(index: int, model: ServedModel) -> str:
         f'<span class="muted">version {escape(card.version)}</span>'
         f'<span class="state {tone}">{escape(state)}</span></div>'
         f'<p class="muted">{escape(task + facts)}</p>{_labels(card.labels)}'
-        f"{_signature(card.signature)}{_verdicts(model)}{_ways(path, model, found)}{_form(index, path, found)}"
-        "</section>"
+        f"{_signature(card.signature)}{_verdicts(model)}{_ways(path, model, found, needs_key=needs_key)}"
+        f"{_form(index, path, found)}</section>"
     )
 
 
@@ -131,21 +131,22 @@ def _verdicts(model: ServedModel) -> str:
     )
 
 
-def _ways(path: str, model: ServedModel, found: Examples) -> str:
+def _ways(path: str, model: ServedModel, found: Examples, *, needs_key: bool) -> str:
     """The same request by curl and by tritonclient."""
     if found.example is None:
         return f'<h3>Examples</h3><p class="muted">{escape(found.why_not)}</p>'
     body = json.dumps(found.example.request, ensure_ascii=False)
     quoted = body.replace("'", "'\\''")
-    curl = f"curl -d '{quoted}' \\\n  http://HOST:PORT{path}"
-    python = _python(model, found)
+    key = "-H 'Authorization: Bearer KEY' " if needs_key else ""
+    curl = f"curl {key}-d '{quoted}' \\\n  http://HOST:PORT{path}"
+    python = _python(model, found, needs_key=needs_key)
     return (
         f"<details><summary>With curl</summary><pre>{escape(curl)}</pre></details>"
         f"<details><summary>With Python (tritonclient)</summary><pre>{escape(python)}</pre></details>"
     )
 
 
-def _python(model: ServedModel, found: Examples) -> str:
+def _python(model: ServedModel, found: Examples, *, needs_key: bool) -> str:
     assert found.example is not None
     lines = ["import numpy as np", "import tritonclient.http as triton", ""]
     lines += ['client = triton.InferenceServerClient("HOST:PORT")', "inputs = []"]
@@ -157,7 +158,8 @@ def _python(model: ServedModel, found: Examples) -> str:
         lines.append(f"tensor = triton.InferInput({name!r}, {shape!r}, {datatype!r})")
         lines += [f"tensor.set_data_from_numpy(array.reshape({shape!r}))", "inputs.append(tensor)"]
     card = model.card
-    lines.append(f"answer = client.infer({card.name!r}, inputs, model_version={card.version!r})")
+    key = ', headers={"Authorization": "Bearer KEY"}' if needs_key else ""
+    lines.append(f"answer = client.infer({card.name!r}, inputs, model_version={card.version!r}{key})")
     lines += [f"print(answer.as_numpy({spec.name!r}))" for spec in card.signature.outputs]
     return "\n".join(lines)
 

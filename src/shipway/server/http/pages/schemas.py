@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from shipway.server.http.json_numbers import LARGEST_FP16, OVER_FP32
 from shipway.types import DType, TensorSpec
 
 Schema = dict[str, Any]
-_FP16_LARGEST = 65504.0
-_OVER_FP32 = 3.4028235677973366e38
-"""From here on a number would become infinity; it is half a step above the largest float32."""
 
 
 def element_schema(dtype: DType) -> Schema:
@@ -25,9 +23,9 @@ def element_schema(dtype: DType) -> Schema:
         bounds = np.iinfo(dtype.numpy)
         return {"type": "integer", "minimum": int(bounds.min), "maximum": int(bounds.max)}
     if dtype is DType.FP16:
-        return {"type": "number", "minimum": -_FP16_LARGEST, "maximum": _FP16_LARGEST}
+        return {"type": "number", "minimum": -LARGEST_FP16, "maximum": LARGEST_FP16}
     if dtype is DType.FP32:
-        return {"type": "number", "exclusiveMinimum": -_OVER_FP32, "exclusiveMaximum": _OVER_FP32}
+        return {"type": "number", "exclusiveMinimum": -OVER_FP32, "exclusiveMaximum": OVER_FP32}
     return {"type": "number"}
 
 

@@ -6,36 +6,36 @@ what this one does not (NaN, base64, objects for a single input) or says what is
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from itertools import chain
+from typing import Any
 
 import msgspec
-import numpy as np
 
-from shipway.types import Array, DType, Signature, TensorSpec
+from shipway.server.http.json_numbers import DO_NOT_FIT, Packer, element_type, nested
+from shipway.server.http.tfs.large import LargePredictReader
+from shipway.types import Array, Signature, TensorSpec
 
-_LARGEST_FP16 = 65504.0
-# Half a step above the largest float32: from here on a number would become infinity.
-_OVER_FP32 = 3.4028235677973366e38
-_FLOATS: dict[DType, Any] = {
-    DType.FP16: Annotated[float, msgspec.Meta(ge=-_LARGEST_FP16, le=_LARGEST_FP16)],
-    DType.FP32: Annotated[float, msgspec.Meta(gt=-_OVER_FP32, lt=_OVER_FP32)],
-    DType.FP64: float,
-    DType.BOOL: bool,
-    DType.BYTES: str,
-}
-"""Whole numbers have no bounds here: numpy refuses what their datatype cannot hold."""
-_UNFIT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError, ValueError)
+_UNFIT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, *DO_NOT_FIT)
+_LARGE_BYTES = 2**18
+"""From here on it pays: lists of lists must be looked through, so later than for the flat lists of `/v2`."""
+PlainCall = tuple[dict[str, Array], bool, str | None]
+"""Arrays by name, whether in row form, and the signature's name."""
 
 
 class PlainPredictReader:
     """Reads bodies for one signature."""
 
     def __init__(self, signature: Signature) -> None:
-        self._inputs = [(spec.name, spec.dtype.numpy, len(spec.shape)) for spec in signature.inputs]
+        self._inputs = [(spec.name, len(spec.shape), Packer(spec)) for spec in signature.inputs]
         self._decode = msgspec.json.Decoder(_body_type(signature)).decode
+        self._large = LargePredictReader(signature)
 
-    def read(self, body: bytes) -> tuple[dict[str, Array], bool, str | None] | None:
-        """Arrays by name, whether in row form, and the signature's name; None for any other body."""
+    def read(self, body: bytes) -> PlainCall | None:
+        """None for any other body."""
+        if len(body) >= _LARGE_BYTES:
+            large = self._large.read(body)
+            if large is not None:
+                return large
         try:
             found: Any = self._decode(body)
             rows, columns = found.instances, found.inputs
@@ -49,20 +49,40 @@ class PlainPredictReader:
         return None if inputs is None else (inputs, is_row_form, signature_name)
 
     def _convert(self, rows: Any, columns: Any) -> dict[str, Array] | None:  # noqa: ANN401 - made at run time
-        values: list[Any]
+        values: Any
         if columns is not msgspec.UNSET:
-            values = [columns] if len(self._inputs) == 1 else list(columns)
-        elif len(self._inputs) == 1:
-            values = [rows]
+            values = (columns,) if len(self._inputs) == 1 else columns
+        elif not rows:
+            return None
         else:
-            values = list(zip(*rows, strict=True)) or [[]] * len(self._inputs)
+            values = (rows,) if len(self._inputs) == 1 else map(list, zip(*rows, strict=True))
         arrays: dict[str, Array] = {}
-        for (name, dtype, rank), value in zip(self._inputs, values, strict=True):
-            array: Array = np.array(value, dtype=dtype)
-            if array.ndim != rank:
+        for (name, rank, packer), value in zip(self._inputs, values, strict=True):
+            flat, shape = _flatten(value, rank)
+            array = None if flat is None else packer.pack(flat, shape)
+            if array is None:
                 return None
             arrays[name] = array
         return arrays
+
+
+def _flatten(value: Any, rank: int) -> tuple[list[Any] | None, list[int]]:  # noqa: ANN401 - as deep as `rank`
+    """The elements of lists nested `rank` deep, and their sizes; None where lists beside each other differ."""
+    if not rank:
+        return [value], []
+    shape = [len(value)]
+    for _ in range(rank - 1):
+        if not value:
+            return None, shape  # how deep an empty list would have been is not told
+        size = len(value[0])
+        if len(value) == 1:
+            value = value[0]
+        else:
+            if any(len(row) != size for row in value):
+                return None, shape
+            value = list(chain.from_iterable(value))
+        shape.append(size)
+    return value, shape
 
 
 def _body_type(signature: Signature) -> type[msgspec.Struct]:
@@ -74,7 +94,7 @@ def _body_type(signature: Signature) -> type[msgspec.Struct]:
         rows = columns if fewest else None
     else:
         columns = _object(inputs, rank_less=0)
-        rows = list.__class_getitem__(_object(inputs, rank_less=1)) if fewest else None
+        rows = nested(_object(inputs, rank_less=1), 1) if fewest else None
     return msgspec.defstruct(
         "PlainPredict",
         [
@@ -108,7 +128,4 @@ def _members(self: msgspec.Struct) -> Any:  # noqa: ANN401 - the members' types 
 
 
 def _nested(spec: TensorSpec, depth: int) -> Any:  # noqa: ANN401 - a type made here
-    kind: Any = _FLOATS.get(spec.dtype, int)
-    for _ in range(depth):
-        kind = list.__class_getitem__(kind)
-    return kind
+    return nested(element_type(spec.dtype), depth)

@@ -68,6 +68,10 @@ def encode_value(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
 
 
 def _values(name: str, array: Array) -> Any:  # noqa: ANN401 - nested lists, or a scalar
+    if array.dtype.kind == "V":
+        raise NotJsonError(
+            f"Output {name} is BF16, which has no JSON form.", hint="Ask for it in binary, at /v2."
+        )
     if array.dtype.kind != "O":
         return array.tolist()
     return _texts(name, array.tolist(), as_bytes=name.endswith("_bytes"))

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from shipway.errors import MalformedRequestError, TensorMismatchError
+from shipway.errors import MalformedRequestError, TensorMismatchError, UnsupportedRequestError
+from shipway.server.http.json_numbers import LARGEST_FP16, OVER_FP32
 from shipway.types import Array, DType, TensorSpec
 
 Json = Any
 _MOST_DIMENSIONS = 32
 """numpy's own limit is 64; lists nested deeper than that are an attack, not a tensor."""
 _LARGEST = {
-    DType.FP16: 65504.0,
-    # Half a step above the largest float32 a number would become infinity: up to the number before that.
-    DType.FP32: math.nextafter(3.4028235677973366e38, 0.0),
+    DType.FP16: LARGEST_FP16,
+    DType.FP32: math.nextafter(OVER_FP32, 0.0),
     DType.FP64: math.inf,
 }
 _KINDS = {DType.BOOL: "true or false", DType.BYTES: 'text, or {"b64": text}'}
@@ -50,7 +50,15 @@ def is_base64(value: Json) -> bool:
 
 
 def to_array(value: Json, spec: TensorSpec, where: str) -> Array:
-    """An array of the spec's datatype, in the shape that the lists have. Raises `TensorMismatchError`."""
+    """An array of the spec's datatype, in the shape that the lists have.
+
+    Raises `TensorMismatchError`, and `UnsupportedRequestError` for BF16.
+    """
+    if spec.dtype is DType.BF16:
+        raise UnsupportedRequestError(
+            f"{where} is BF16, which has no JSON form.",
+            hint="Ask at /v2, in binary: the upper 2 bytes of each FP32, little-endian.",
+        )
     elements: list[object] = []
     shape = _shape_of(value, where)
     _flatten(value, spec, shape, where, elements)

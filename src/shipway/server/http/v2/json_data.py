@@ -14,14 +14,12 @@ import msgspec
 import numpy as np
 
 from shipway.errors import NotJsonError, TensorMismatchError, UnsupportedRequestError
-from shipway.server.http.v2.large import LARGE_BYTES, read_list
+from shipway.server.http.json_lists import LARGE_BYTES, read_list
+from shipway.server.http.json_numbers import LARGEST_FP16, OVER_FP32, nested
 from shipway.types import Array, DType, TensorSpec
 
 _OPEN = ord("[")
 _OPEN_OR_SPACE = b"[ \t\r\n"
-_LARGEST_FP16 = 65504.0
-# Half a step above the largest float32: from here on a number would become infinity.
-_OVER_FP32 = 3.4028235677973366e38
 
 _ELEMENTS: dict[DType, Any] = {
     DType.BOOL: bool,
@@ -33,8 +31,8 @@ _ELEMENTS: dict[DType, Any] = {
     DType.INT16: Annotated[int, msgspec.Meta(ge=-(2**15), le=2**15 - 1)],
     DType.INT32: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
     DType.INT64: int,
-    DType.FP16: Annotated[float, msgspec.Meta(ge=-_LARGEST_FP16, le=_LARGEST_FP16)],
-    DType.FP32: Annotated[float, msgspec.Meta(gt=-_OVER_FP32, lt=_OVER_FP32)],
+    DType.FP16: Annotated[float, msgspec.Meta(ge=-LARGEST_FP16, le=LARGEST_FP16)],
+    DType.FP32: Annotated[float, msgspec.Meta(gt=-OVER_FP32, lt=OVER_FP32)],
     DType.FP64: float,
     DType.BYTES: str,
 }
@@ -101,10 +99,7 @@ class JsonInput:
 
 
 def _decoder(dtype: DType, depth: int) -> msgspec.json.Decoder[Any]:
-    kind: Any = _ELEMENTS[dtype]
-    for _ in range(depth):
-        kind = list.__class_getitem__(kind)  # `list[kind]`, for a kind that is known only here
-    return msgspec.json.Decoder(kind)
+    return msgspec.json.Decoder(nested(_ELEMENTS[dtype], depth))
 
 
 def _depth(view: memoryview) -> int:

@@ -8,10 +8,11 @@ from math import prod
 import msgspec
 
 from shipway.errors import MalformedRequestError, TensorMismatchError, UnsupportedRequestError
+from shipway.server.http.json_lists import LARGE_BYTES
 from shipway.server.http.v2.binary import decode_tensor, shape_of_raw
 from shipway.server.http.v2.depth import check_depth
 from shipway.server.http.v2.json_data import JsonInput
-from shipway.server.http.v2.large import LARGE_BYTES, LargeReader
+from shipway.server.http.v2.large import LargeReader
 from shipway.server.http.v2.plain import PlainReader
 from shipway.server.http.v2.repeated import RepeatedHeads
 from shipway.server.http.v2.wire import NO_DATA, Parameters, StrictRequest, WireCall, WireRequest, WireTensor

@@ -61,3 +61,11 @@ def test_names_that_end_in_bytes_are_base64() -> None:
 def test_text_that_is_no_text_is_refused() -> None:
     with pytest.raises(NotJsonError, match="_bytes"):
         writer(TensorSpec("t", DType.BYTES, ("batch",))).write_rows({"t": np.array([b"\xff"], dtype=object)})
+
+
+def test_bf16_has_no_json_form() -> None:
+    halves = {"y": np.ones(2, DType.BF16.numpy)}
+    bf16 = writer(TensorSpec("y", DType.BF16, ("batch",)))
+    for write in (bf16.write_rows, bf16.write_columns):
+        with pytest.raises(NotJsonError, match="BF16"):
+            write(halves)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.errors import MalformedRequestError, TensorMismatchError
+from shipway.errors import MalformedRequestError, TensorMismatchError, UnsupportedRequestError
 from shipway.server.http.tfs.plain import PlainPredictReader
 from shipway.server.http.tfs.request import PredictReader
 from shipway.types import DType, Signature, TensorSpec
@@ -127,6 +127,12 @@ def test_a_whole_number_input_takes_whole_numbers_alone(value) -> None:
 def test_bad_base64_is_refused() -> None:
     with pytest.raises(TensorMismatchError, match="base64"):
         read({"instances": [{"b64": "*"}]}, TensorSpec("t", DType.BYTES, ("batch",)))
+
+
+@pytest.mark.parametrize("body", [{"instances": [1.5]}, {"inputs": [1]}, {"inputs": {"x": [1]}}])
+def test_bf16_has_no_json_form(body) -> None:
+    with pytest.raises(UnsupportedRequestError, match="BF16, which has no JSON form"):
+        read(body, TensorSpec("x", DType.BF16, ("batch",)))
 
 
 def test_several_inputs_need_names() -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipway.server.http.json_lists import LARGE_BYTES, read_list
 from shipway.server.http.v2.json_data import JsonInput
-from shipway.server.http.v2.large import LARGE_BYTES, LargeReader, read_list
+from shipway.server.http.v2.large import LargeReader
 from shipway.server.http.v2.plain import PlainReader
 from shipway.types import DType, Signature, TensorSpec
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from shipway.errors import ShipwayError
-from shipway.server.http.v2 import plain
+from shipway.server.http import json_numbers
 from shipway.server.http.v2.plain import PlainReader
 from shipway.server.http.v2.request import RequestReader
 from shipway.types import DType, Signature, TensorSpec
@@ -121,7 +121,7 @@ def test_parameters_and_outputs_are_read_along():
 
 
 def test_more_than_one_piece(monkeypatch):
-    monkeypatch.setattr(plain, "_PIECE", 3)
+    monkeypatch.setattr(json_numbers, "_PIECE", 3)
     signature = Signature((TensorSpec("x", DType.INT64, ("batch", 2)),), OUTPUTS)
     _, inputs = PlainReader(signature).read(encode(tensor(range(8), shape=[4, 2], datatype="INT64")))
     np.testing.assert_array_equal(inputs["x"], np.arange(8).reshape(4, 2))
