@@ -20,6 +20,7 @@ from shipway.server.models.loading import load
 from shipway.server.models.memory import give_back, resident_bytes
 from shipway.server.models.model import ServedModel
 from shipway.server.models.repository import Entry, EntryState, Key, choose_evictions
+from shipway.server.scheduling.giving_way import make_executor
 from shipway.server.service import Service
 from shipway.server.settings import ServerSettings
 
@@ -34,6 +35,8 @@ class Library:
         self.loads = self.unloads = self.evictions = 0
         self._service = service
         self._settings = settings
+        self._threads = make_executor(2, "shipway-loading")
+        """What is served meanwhile goes first (TFS#1866, triton#8117)."""
         self._one_at_a_time = asyncio.Lock()
         """A change is a matter of seconds and memory: two at once would be measured against each other."""
         self._waking: dict[Key, asyncio.Task[None]] = {}
@@ -119,6 +122,7 @@ class Library:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._leaving, return_exceptions=True)
+        self._threads.shutdown(wait=False)
 
     async def _look(self) -> None:
         await self.catalog.look()
@@ -185,7 +189,7 @@ class Library:
     async def _load(self, entry: Entry) -> ServedModel:
         await self._make_room(entry)
         before = resident_bytes()
-        model = await load(entry.path, self._settings)
+        model = await load(entry.path, self._settings, self._threads)
         grown = resident_bytes() - before
         entry.size_bytes = max(model.card.size_bytes, grown) if model.is_ready else 0
         return model

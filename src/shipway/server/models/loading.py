@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,12 +23,9 @@ from shipway.server.models.card import ModelCard
 from shipway.server.models.model import ServedModel
 from shipway.server.models.readiness import find_problem
 from shipway.server.models.tuning import find_ceiling, is_short
-from shipway.server.scheduling.giving_way import make_executor
 from shipway.server.settings import ServerSettings
 
 log = logging.getLogger("shipway.server")
-_THREADS = make_executor(2, "shipway-loading")
-"""One opens and measures, one hashes; what is served meanwhile goes first (TFS#1866, triton#8117)."""
 _ONE_THREAD_BYTES = 2 * 2**20
 """Models with less weights are first tried with one thread, others with all: opening twice is then rare."""
 
@@ -50,18 +48,18 @@ class Opened:
     """That a run of the session uses."""
 
 
-async def load(path: Path, settings: ServerSettings) -> ServedModel:
+async def load(path: Path, settings: ServerSettings, threads: Executor | None = None) -> ServedModel:
     """A version, ready or refused with its reason; a refused one holds no memory.
+
+    `threads` does what blocks: it needs two, one opens and measures, one hashes.
 
     Raises `BundleError`, `MissingDependencyError` or `SessionLoadError` where it cannot be loaded at all.
     """
     loop = asyncio.get_running_loop()
-    bundle = await loop.run_in_executor(
-        _THREADS, partial(open_bundle, path, defer_above=_VERIFY_BESIDE_BYTES)
-    )
-    verifying = loop.run_in_executor(_THREADS, bundle.verify_rest)
+    bundle = await loop.run_in_executor(threads, partial(open_bundle, path, defer_above=_VERIFY_BESIDE_BYTES))
+    verifying = loop.run_in_executor(threads, bundle.verify_rest)
     try:
-        opened = await loop.run_in_executor(_THREADS, open_for_serving, bundle, settings)
+        opened = await loop.run_in_executor(threads, open_for_serving, bundle, settings)
     except ShipwayError:
         await verifying  # damaged files are the better explanation
         raise
@@ -79,19 +77,21 @@ async def load(path: Path, settings: ServerSettings) -> ServedModel:
         return model
     model.metrics.reset()
     if not model.is_slow:
-        await _tune(model, opened, settings)
+        await _tune(model, opened, settings, threads)
     model.accept()
     if model.is_slow:  # it answers meanwhile, and is measured beside
-        model.tuning = asyncio.create_task(_tune(model, opened, settings))
+        model.tuning = asyncio.create_task(_tune(model, opened, settings, threads))
     return model
 
 
-async def _tune(model: ServedModel, opened: Opened, settings: ServerSettings) -> None:
+async def _tune(
+    model: ServedModel, opened: Opened, settings: ServerSettings, threads: Executor | None
+) -> None:
     """Finds out up to how many rows it pays to join this model's requests."""
     if model.can_batch and opened.golden is not None:
         find = partial(find_ceiling, budget_seconds=settings.tuning_seconds)
         ceiling = await asyncio.get_running_loop().run_in_executor(
-            _THREADS, find, opened.session, opened.golden, settings.max_batch_rows
+            threads, find, opened.session, opened.golden, settings.max_batch_rows
         )
         model.limit_batches(ceiling)
     log.debug(

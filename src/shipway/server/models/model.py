@@ -157,7 +157,8 @@ class ServedModel:
     async def close(self) -> None:
         """Waits for what was submitted, then gives the session back."""
         if self.tuning is not None:
-            await self.tuning
+            self.tuning.cancel()
+            await asyncio.gather(self.tuning, return_exceptions=True)
         await self._execution.close()
 
     def _measure(self, inputs: Mapping[str, Array]) -> tuple[int, int, Hashable, int]:
