@@ -1,6 +1,7 @@
 """Lines on standard error: the server's own messages, and one a request where that is wanted.
 
-One JSON object a line where a program reads them, plain text on a terminal.
+One JSON object a line where a program reads them, plain text on a terminal. Threads write them: a pipe that
+nobody reads, or a terminal that is stopped, takes no more after 64 KB, and who writes to it then stands still.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import IO, Any, Final
 
 import msgspec
@@ -21,6 +23,10 @@ REQUESTS: Final = ("none", "errors", "all")
 MOST_PER_SECOND: Final = 10
 """Lines on errors of one code; an overload is told, and does not fill the disk."""
 _MOST_WAITING = 10_000
+_CLOSE_SECONDS = 2.0
+"""So long the end of the process waits for what is still to be written."""
+_LOGGERS: Final = ("shipway.server", "asyncio")
+"""The second tells what no task's owner has asked for: it must not stand still on standard error either."""
 Fields = dict[str, Any]
 
 
@@ -87,19 +93,40 @@ class _Formatter(logging.Formatter):
         return self._spell(fields)
 
 
+class _Handler(logging.Handler):
+    """Hands lines to a thread. `logging` closes it at the end of the process."""
+
+    def __init__(self, stream: IO[str], spell: Callable[[Fields], str]) -> None:
+        super().__init__()
+        self.setFormatter(_Formatter(spell))
+        self._writing = Background(partial(_write_lines, stream), name="shipway-log", most=_MOST_WAITING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._writing.offer(self.format(record))
+
+    def close(self) -> None:
+        self._writing.close(_CLOSE_SECONDS)
+        super().close()
+
+
+def _write_lines(stream: IO[str], lines: Sequence[str]) -> None:
+    stream.write("".join([line + "\n" for line in lines]))
+    stream.flush()
+
+
 def configure(log_format: str, stream: IO[str] | None = None) -> None:
-    """Sends the server's own messages to standard error, once a process.
+    """Sends the server's own messages to standard error, once a process; it never waits for who reads them.
 
     A program that has decided where its logs go, and serves in its own process, is not overruled.
     """
-    logger = logging.getLogger("shipway.server")
-    if logger.hasHandlers():
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    if loggers[0].hasHandlers():
         return
     stream = stream or sys.stderr
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_Formatter(choose_format(log_format, stream)))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    handler = _Handler(stream, choose_format(log_format, stream))
+    for logger in loggers:
+        logger.addHandler(handler)
+    loggers[0].setLevel(logging.INFO)
 
 
 class Gate:
@@ -158,8 +185,7 @@ class RequestLog:
         now = datetime.now(UTC).timestamp()
         for code, count in self._gate.take_left_out().items():
             self.tell({"time": now, "level": "warning", "event": "left-out", "code": code, "left_out": count})
-        self._writing.close(2.0)
+        self._writing.close(_CLOSE_SECONDS)
 
     def _write(self, records: Sequence[Fields]) -> None:
-        self._stream.write("".join([self._spell(record) + "\n" for record in records]))
-        self._stream.flush()
+        _write_lines(self._stream, [self._spell(record) for record in records])

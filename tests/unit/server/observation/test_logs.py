@@ -129,3 +129,28 @@ def test_the_servers_own_messages_are_lines_too():
 
 def test_a_program_that_logs_in_its_own_way_is_not_overruled():
     assert run_program("own").splitlines()[0] == "mine: a run of 3 requests failed"
+
+
+UNREAD = """
+import logging, os, sys, time
+from shipway.server.observation.logs import RequestLog, configure
+reader, writer = os.pipe()
+stream = open(writer, "w")
+configure("json", stream)
+requests = RequestLog("json", stream)
+began = time.monotonic()
+for number in range(300):
+    requests.tell({"time": 0.0, "level": "info", "event": "request", "message": "x" * 400})
+    logging.getLogger("shipway.server").error("x" * 400)
+    logging.getLogger("asyncio").error("x" * 400)
+    time.sleep(0.001)
+print(time.monotonic() - began, flush=True)
+os._exit(0)
+"""
+
+
+def test_nobody_waits_for_who_does_not_read_the_log():
+    command = [sys.executable, "-c", UNREAD]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert float(told.stdout) < 10
+    assert told.stderr == ""
