@@ -144,7 +144,7 @@ class Repository:
         versions = [await asyncio.to_thread(self._load, server)]
         (self.path / "models.toml").write_text('[affine]\nversions = ["1"]\n')
         versions.append(await asyncio.to_thread(self._load, server))
-        (self.path / "models.toml").unlink()
+        (self.path / "models.toml").write_text('[affine]\nversions = "latest"\n')
         shutil.rmtree(self.path / self._next.name)
         return " ".join(versions)
 
@@ -219,7 +219,7 @@ class TestTwoWorkers:
     async def scenario(self, server: ServerProcess, repository: Repository, seconds: int) -> None:
         dice = random.Random(3)
         load = load_of_both(server.port)
-        kills = max(2, seconds // 3)
+        kills = 2 if seconds < 10 else 5  # each further one is replaced later: up to 30 s
         for number in range(kills):
             await asyncio.sleep(1)
             before = children(server.process.pid)
@@ -247,7 +247,7 @@ def is_replaced(server: ServerProcess, before: list[int]) -> bool:
         return wire.request("GET", "/v2/health/ready").status == 200
 
 
-async def until(is_so: Callable[[], bool], *, seconds: float = 20) -> None:
+async def until(is_so: Callable[[], bool], *, seconds: float = 60) -> None:
     for _ in range(int(seconds / 0.05)):
         if await asyncio.to_thread(is_so):
             return
