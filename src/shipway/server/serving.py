@@ -68,16 +68,17 @@ class Server:
         )
         self.operations[SNAPSHOT] = snapshots(self._connections, self.service, self.library, observation)
         bodies = Bodies(settings.max_body_bytes)
+        more_extensions = [REPOSITORY] if settings.repository_api else []
         translators: list[Translator] = [
             Statistics(self.service, self.fleet),  # before V2, to which /v2/models/stats is a model's name
             V2Translator(
                 self.service,
                 bodies,
-                [REPOSITORY] if settings.repository_api else [],
+                more_extensions,
                 max_json_depth=settings.max_json_depth,
             ),
             TfsTranslator(self.service, bodies),
-            PagesTranslator(self.service, admission.gate),
+            PagesTranslator(self.service, admission.gate, more_extensions),
             MetricsPath(self.fleet),
         ]
         repository = RepositoryTranslator(self.fleet, bodies)
@@ -101,7 +102,9 @@ class Server:
             )
             self.operations[LOGGING] = change_logging()
             logging = LoggingTranslator(self.fleet, bodies)
-            pages = PagesTranslator(self.service, admission.management_gate)
+            pages = PagesTranslator(
+                self.service, admission.management_gate, [REPOSITORY, LOGGING], asks_models=False
+            )
             told: list[Translator] = [translators[0], telling_more, pages]
             managing: list[Translator] = [repository, logging, *told, *translators]
             self._management = Management(

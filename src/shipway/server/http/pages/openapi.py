@@ -1,37 +1,64 @@
-"""`GET /openapi.json`: every path of this server as an OpenAPI 3.1 document, made from the models' signatures."""
+"""`GET /openapi.json`: every path of a port as an OpenAPI 3.1 document, made from the models' signatures."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
+from shipway.errors import TensorMismatchError
 from shipway.server.http.pages.examples import example_of
-from shipway.server.http.pages.schemas import nested_schema, tensor_schema
-from shipway.server.http.statuses import PHRASES
+from shipway.server.http.pages.operations import (
+    ERROR,
+    ERRORS_OF_ALL,
+    ERRORS_OF_KEYS,
+    JSON,
+    asking,
+    telling,
+)
+from shipway.server.http.pages.requests import (
+    examples_request,
+    infer_answer,
+    infer_request,
+    predict_request,
+)
+from shipway.server.http.tfs.verbs import VERBS, make_verb
 from shipway.server.models.model import ServedModel
-from shipway.types import Signature, TensorSpec
 
 Document = dict[str, Any]
-_ERRORS_OF_ALL = (400, 404, 405, 413, 429, 500, 503)
-_ERRORS_OF_KEYS = (401, 403)
-_ASKING_ERRORS = (406, 408, 501, 504)
-_JSON = "application/json"
+_TFS = "for TensorFlow Serving's clients"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a port offers beyond a model's own paths."""
+
+    needs_key: bool = False
+    asks_models: bool = True
+    extensions: Collection[str] = ()
+    """Of the protocol: `model_repository`, `logging`."""
 
 
 def openapi_document(
-    models: list[ServedModel], newest: dict[str, ServedModel], *, needs_key: bool
+    models: list[ServedModel],
+    newest: Mapping[str, ServedModel],
+    labels: Mapping[str, Mapping[str, str]],
+    offer: Offer,
 ) -> Document:
-    """`newest`: what answers without a version, by the model's name."""
-    errors = _ERRORS_OF_ALL + (_ERRORS_OF_KEYS if needs_key else ())
-    paths: Document = dict(_server_paths(errors))
-    schemas: Document = {"Error": _ERROR}
-    for name, model in newest.items():
-        _add_model(paths, schemas, f"{name}", f"models/{quote(name, safe='')}", model, errors)
-    for model in models:
-        name, found = model.card.name, model.card.version
-        place = f"models/{quote(name, safe='')}/versions/{quote(found, safe='')}"
-        _add_model(paths, schemas, f"{name} version {found}", place, model, errors)
+    """`newest`: what answers without a version, by the model's name; `labels`: by name, label → version."""
+    errors = ERRORS_OF_ALL + (ERRORS_OF_KEYS if offer.needs_key else ())
+    schemas: Document = {"Error": ERROR}
+    paths = _server_paths(errors) | _extension_paths(offer.extensions, errors)
+    for place, title, model in _places(models, newest):
+        paths |= _v2_paths(place, title, model, schemas, errors) | _v1_paths(
+            place, title, model, schemas, errors
+        )
+    for place, title, model in _labeled(models, labels):
+        paths |= _v1_paths(place, title, model, schemas, errors)
+    if not offer.asks_models:
+        paths = {path: item for path, item in paths.items() if not _asks(item)}
     document: Document = {
         "openapi": "3.1.0",
         "info": {
@@ -42,7 +69,7 @@ def openapi_document(
         "paths": paths,
         "components": {"schemas": schemas},
     }
-    if needs_key:
+    if offer.needs_key:
         document["components"]["securitySchemes"] = {
             "bearer": {"type": "http", "scheme": "bearer"},
             "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
@@ -51,69 +78,142 @@ def openapi_document(
     return document
 
 
-_ERROR: Document = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {"type": "string", "description": "What was expected, what was found, what to do."},
-        "code": {"type": "string", "description": "Stable: programs may compare it."},
-    },
-}
+_Place = tuple[str, str, ServedModel]
+"""A part of a path, what it stands for in words, and the model that answers there."""
+
+
+def _places(models: list[ServedModel], newest: Mapping[str, ServedModel]) -> Iterator[_Place]:
+    for name, model in newest.items():
+        yield f"models/{quote(name, safe='')}", name, model
+    for model in models:
+        name, found = model.card.name, model.card.version
+        yield (
+            f"models/{quote(name, safe='')}/versions/{quote(found, safe='')}",
+            f"{name} version {found}",
+            model,
+        )
+
+
+def _labeled(models: list[ServedModel], labels: Mapping[str, Mapping[str, str]]) -> Iterator[_Place]:
+    by_version = {(model.card.name, model.card.version): model for model in models}
+    for name, versions in labels.items():
+        for label, found in versions.items():
+            if (name, found) in by_version:
+                place = f"models/{quote(name, safe='')}/labels/{quote(label, safe='')}"
+                yield place, f"{name} {label}", by_version[name, found]
 
 
 def _server_paths(errors: tuple[int, ...]) -> Document:
-    def get(summary: str, *, more: tuple[int, ...] = (), kind: str = _JSON) -> Document:
-        schema = {"type": "object"} if kind == _JSON else {"type": "string"}
-        answers = {"200": {"description": summary, "content": {kind: {"schema": schema}}}}
-        for status in more:
-            answers[str(status)] = answers["200"] | {"description": PHRASES[status]}
-        return {"get": {"summary": summary, "responses": _responses(answers, errors)}}
+    told = {
+        "/": telling("Where to go from here: paths and models", errors),
+        "/v2": telling("The server's name, version and extensions", errors),
+        "/v2/health/live": telling("Whether the server lives", errors),
+        "/v2/health/ready": telling("Whether every version is ready", errors, more=(503,)),
+        "/v2/models/stats": telling("Counts and times of all versions", errors),
+        "/metrics": telling("Counters and histograms for Prometheus", errors, kind="text/plain"),
+        "/openapi.json": telling("This document", errors),
+        "/docs": telling("This document as a page", errors, kind="text/html"),
+    }
+    return {path: {"get": operation} for path, operation in told.items()}
 
+
+def _extension_paths(extensions: Collection[str], errors: tuple[int, ...]) -> Document:
+    paths: Document = {}
+    errors = (*errors, 409, 501)
+    if "model_repository" in extensions:
+        parameters = [_in_path("model"), _in_path("version")]
+        paths["/v2/repository/index"] = {
+            "post": _changing("Which versions there are, and their states", errors)
+        }
+        for verb in ("load", "unload"):
+            place = "/v2/repository/models/{model}"
+            paths[f"{place}/{verb}"] = {
+                "post": _changing(f"To {verb} a model", errors) | {"parameters": parameters[:1]}
+            }
+            paths[f"{place}/versions/{{version}}/{verb}"] = {
+                "post": _changing(f"To {verb} a version", errors) | {"parameters": parameters}
+            }
+    if "logging" in extensions:
+        summary = "Which lines the server writes"
+        change = _changing(f"To change: {summary.lower()}", errors, answer="object")
+        paths["/v2/logging"] = {"get": telling(summary, errors), "post": change}
+    return paths
+
+
+def _in_path(name: str) -> Document:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+
+def _changing(summary: str, errors: tuple[int, ...], *, answer: str = "array") -> Document:
+    body = {"content": {JSON: {"schema": {"type": "object"}}}}
+    return telling(summary, errors, schema_type=answer) | {"requestBody": body}
+
+
+def _v2_paths(
+    place: str, title: str, model: ServedModel, schemas: Document, errors: tuple[int, ...]
+) -> Document:
+    signature, key = model.card.signature, _component(model)
+    schemas[f"{key}.request"] = infer_request(signature)
+    schemas[f"{key}.answer"] = infer_answer(signature)
+    infer = asking(f"Ask {title}", f"{key}.request", f"{key}.answer", errors)
     return {
-        "/": get("Where to go from here: paths and models"),
-        "/v2": get("The server's name, version and extensions"),
-        "/v2/health/live": get("Whether the server lives"),
-        "/v2/health/ready": get("Whether every version is ready", more=(503,)),
-        "/metrics": get("Counters and histograms for Prometheus", kind="text/plain"),
-        "/openapi.json": get("This document"),
-        "/docs": get("This document as a page", kind="text/html"),
+        f"/v2/{place}": {"get": telling(f"Names, datatypes and shapes of {title}", errors)},
+        f"/v2/{place}/ready": {"get": telling(f"Whether {title} is ready", errors, more=(503,))},
+        f"/v2/{place}/config": {"get": telling(f"{title} as Triton's model configuration", errors)},
+        f"/v2/{place}/stats": {"get": telling(f"Counts and times of {title}", errors)},
+        f"/v2/{place}/infer": {"post": _with_example(infer, model)},
     }
 
 
-def _add_model(
-    paths: Document, schemas: Document, title: str, place: str, model: ServedModel, errors: tuple[int, ...]
-) -> None:
-    signature = model.card.signature
-    key = f"{_component(model)}"
-    schemas[f"{key}.request"] = _request(signature)
-    schemas[f"{key}.answer"] = _answer(signature)
+def _with_example(operation: Document, model: ServedModel) -> Document:
     found = example_of(model.card, model.golden)
-    infer = _asking(f"Ask {title}", f"{key}.request", f"{key}.answer", errors)
-    if found.example is not None:
-        infer["requestBody"]["content"][_JSON]["examples"] = {
-            "golden": {"summary": "A golden sample of the bundle", "value": found.example.request}
-        }
-        infer["responses"]["200"]["content"][_JSON]["examples"] = {
-            "recorded": {"summary": "What the source framework answered", "value": found.example.answer}
-        }
-    else:
-        infer["description"] = found.why_not
-    paths[f"/v2/{place}"] = {"get": _telling(f"Names, datatypes and shapes of {title}", errors)}
-    paths[f"/v2/{place}/ready"] = {"get": _telling(f"Whether {title} is ready", errors)}
-    paths[f"/v2/{place}/config"] = {"get": _telling(f"{title} as Triton's model configuration", errors)}
-    paths[f"/v2/{place}/infer"] = {"post": infer}
-    paths[f"/v1/{place}"] = {"get": _telling(f"State of {title}, for TensorFlow Serving's clients", errors)}
-    paths[f"/v1/{place}/metadata"] = {"get": _telling(f"{title} as a SignatureDef", errors)}
-    schemas[f"{key}.predict"] = _predict(signature.inputs)
-    schemas[f"{key}.predictions"] = {"type": "object"}
-    paths[f"/v1/{place}:predict"] = {
-        "post": _asking(
-            f"Ask {title}, as TensorFlow Serving's clients do",
-            f"{key}.predict",
-            f"{key}.predictions",
-            errors,
-        )
+    if found.example is None:
+        return operation | {"description": found.why_not}
+    operation["requestBody"]["content"][JSON]["examples"] = {
+        "golden": {"summary": "A golden sample of the bundle", "value": found.example.request}
     }
+    operation["responses"]["200"]["content"][JSON]["examples"] = {
+        "recorded": {"summary": "What the source framework answered", "value": found.example.answer}
+    }
+    return operation
+
+
+def _v1_paths(
+    place: str, title: str, model: ServedModel, schemas: Document, errors: tuple[int, ...]
+) -> Document:
+    key, inputs = _component(model), model.card.signature.inputs
+    schemas[f"{key}.predict"] = predict_request(inputs)
+    schemas[f"{key}.predict.answer"] = {"type": "object"}
+    paths: Document = {
+        f"/v1/{place}": {"get": telling(f"State of {title}, {_TFS}", errors)},
+        f"/v1/{place}/metadata": {"get": telling(f"{title} as a SignatureDef", errors)},
+    }
+    for verb in VERBS:
+        if not _answers(verb, model):
+            continue
+        if verb != "predict":
+            schemas[f"{key}.{verb}"] = examples_request(inputs)
+            schemas[f"{key}.{verb}.answer"] = _RESULTS
+        operation = asking(f"To {verb} by {title}, {_TFS}", f"{key}.{verb}", f"{key}.{verb}.answer", errors)
+        paths[f"/v1/{place}:{verb}"] = {"post": operation}
+    return paths
+
+
+_RESULTS = {"type": "object", "required": ["results"], "properties": {"results": {"type": "array"}}}
+
+
+def _answers(verb: str, model: ServedModel) -> bool:
+    try:
+        make_verb(verb, model.card)
+    except TensorMismatchError:
+        return False
+    return True
+
+
+def _asks(item: Document) -> bool:
+    """A path on which models are asked; only those have a schema of their own for what is sent."""
+    schema = item.get("post", {}).get("requestBody", {}).get("content", {}).get(JSON, {}).get("schema", {})
+    return "$ref" in schema
 
 
 def _component(model: ServedModel) -> str:
@@ -123,104 +223,3 @@ def _component(model: ServedModel) -> str:
         letter if letter.isascii() and (letter.isalnum() or letter in "-.") else f"_{ord(letter):x}_"
         for letter in text
     )
-
-
-def _request(signature: Signature) -> Document:
-    return {
-        "type": "object",
-        "required": ["inputs"],
-        "properties": {
-            "id": {"type": "string"},
-            "parameters": {"type": ["object", "null"]},
-            "inputs": {
-                "type": "array",
-                "minItems": len(signature.inputs),
-                "maxItems": len(signature.inputs),
-                "items": {"anyOf": [tensor_schema(spec, is_input=True) for spec in signature.inputs]},
-                "allOf": [
-                    {"contains": {"type": "object", "properties": {"name": {"const": spec.name}}}}
-                    for spec in signature.inputs
-                ],
-                "description": "Each input once, in any order; a dimension's name has one size in all of them.",
-            },
-            "outputs": {
-                "type": ["array", "null"],
-                "items": {
-                    "type": "object",
-                    "required": ["name"],
-                    "properties": {"name": {"enum": [spec.name for spec in signature.outputs]}},
-                },
-            },
-        },
-    }
-
-
-def _answer(signature: Signature) -> Document:
-    return {
-        "type": "object",
-        "required": ["model_name", "model_version", "outputs"],
-        "properties": {
-            "model_name": {"type": "string"},
-            "model_version": {"type": "string"},
-            "id": {"type": "string"},
-            "outputs": {
-                "type": "array",
-                "items": {"anyOf": [tensor_schema(spec, is_input=False) for spec in signature.outputs]},
-            },
-        },
-    }
-
-
-def _predict(inputs: tuple[TensorSpec, ...]) -> Document:
-    """Row form or column form."""
-
-    def object_of(first_axis: int) -> Document:
-        return {
-            "type": "object",
-            "required": [spec.name for spec in inputs],
-            "properties": {spec.name: nested_schema(spec, first_axis=first_axis) for spec in inputs},
-            "additionalProperties": False,
-        }
-
-    def rows_of(row: Document) -> Document:
-        return {"type": "array", "minItems": 1, "items": row}
-
-    columns, rows = object_of(0), rows_of(object_of(1))
-    if len(inputs) == 1:
-        columns = {"anyOf": [nested_schema(inputs[0]), columns]}
-        rows = {"anyOf": [rows_of(nested_schema(inputs[0], first_axis=1)), rows]}
-    name: Document = {"enum": ["serving_default"]}
-    forms = {"inputs": columns, "instances": rows}
-    return {
-        "oneOf": [
-            {"type": "object", "required": [form], "properties": {"signature_name": name, form: schema}}
-            for form, schema in forms.items()
-        ]
-    }
-
-
-def _telling(summary: str, errors: tuple[int, ...]) -> Document:
-    answer = {"description": summary, "content": {_JSON: {"schema": {"type": "object"}}}}
-    return {"summary": summary, "responses": _responses({"200": answer}, errors)}
-
-
-def _asking(summary: str, request: str, answer: str, errors: tuple[int, ...]) -> Document:
-    def content(name: str) -> Document:
-        return {_JSON: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
-
-    found = {"200": {"description": "The outputs", "content": content(answer)}}
-    return {
-        "summary": summary,
-        "requestBody": {"required": True, "content": content(request)},
-        "responses": _responses(found, errors + _ASKING_ERRORS),
-    }
-
-
-def _responses(answers: Document, errors: tuple[int, ...]) -> Document:
-    content = {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
-    refused = {
-        str(status): {"description": PHRASES[status], "content": content}
-        for status in sorted(errors)
-        if str(status) not in answers
-    }
-    return {**answers, **refused}

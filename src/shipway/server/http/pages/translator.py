@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -20,18 +20,28 @@ _TO_PAGE = b'<!doctype html><title>Shipway server</title><a href="/docs">/docs</
 _VARY = b"Vary: Accept\r\n"
 _NOT_KEPT = b"Cache-Control: no-store\r\n"
 """The page differs by key: none may be shown to another from a cache."""
-_READY = tuple[int, tuple[bool, ...]]
+_State = tuple[int, tuple[bool, ...], Mapping[str, Mapping[str, str]]]
+"""What the pages show: generation, readiness, labels."""
 
 
 class PagesTranslator:
     """Answers `/`, `/openapi.json` and `/docs` on one port."""
 
-    def __init__(self, service: Service, gate: Gate | None) -> None:
-        """`gate` is the port's own."""
+    def __init__(
+        self,
+        service: Service,
+        gate: Gate | None,
+        extensions: Sequence[str] = (),
+        *,
+        asks_models: bool = True,
+    ) -> None:
+        """`gate`, the protocol's extensions, and whether models may be asked: of this port."""
         self._service = service
         self._gate = gate
+        self._extensions = extensions
+        self._asks_models = asks_models
         self._needs_key = gate is not None and gate.has_keys
-        self._kept: dict[str, tuple[_READY, bytes]] = {}
+        self._kept: dict[str, tuple[_State, bytes]] = {}
 
     def find(self, path: list[str]) -> Endpoint | None:
         """See `Translator.find`."""
@@ -74,17 +84,18 @@ class PagesTranslator:
             raise self._gate.refusal(head.headers, Scope.INFER)
 
     def _keep(self, what: str, make: Callable[[], bytes]) -> bytes:
-        key = self._service.generation, tuple(model.is_ready for model in self._service)
+        service = self._service
+        key = service.generation, tuple(model.is_ready for model in service), service.labels
         if what not in self._kept or self._kept[what][0] != key:
             self._kept[what] = key, make()
         return self._kept[what][1]
 
     def _make_openapi(self) -> bytes:
-        from shipway.server.http.pages.openapi import openapi_document  # here: as above
+        from shipway.server.http.pages.openapi import Offer, openapi_document  # here: as above
 
-        models = list(self._service)
-        document = openapi_document(models, self._newest(), needs_key=self._needs_key)
-        return msgspec.json.encode(document)
+        service = self._service
+        offer = Offer(self._needs_key, self._asks_models, self._extensions)
+        return msgspec.json.encode(openapi_document(list(service), self._newest(), service.labels, offer))
 
     def _make_page(self) -> bytes:
         from shipway.server.http.pages.page import render_page  # here: as above
