@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -77,3 +78,36 @@ def test_an_address_without_a_server():
     done = run("http://127.0.0.1:9", "--once")
     assert done.returncode == 3
     assert "endpoint.unreachable" in done.stderr
+
+
+def test_a_server_that_goes_away_is_waited_for(tmp_path):
+    made = models.identity()
+    bundle = bundles.write_bundle(tmp_path, made, bundles.golden_of(made, {"x": bundles.rows(8, 2)})).path
+    with serving(bundle) as first:
+        url = first.report["url"]
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.environ.update(TERM="xterm-256color", COLUMNS="160", LINES="30")
+            os.execv(sys.executable, [*SHIPWAY, url, "--interval", "0.2"])
+        shown = b""
+
+        def until(mark):
+            nonlocal shown
+            shown, deadline = b"", time.monotonic() + 60
+            while mark not in shown:
+                assert time.monotonic() < deadline, shown
+                if select.select([terminal], [], [], 0.1)[0]:
+                    shown += os.read(terminal, 65536)
+
+        until(b"connections")
+        assert first.stop() == 0
+        until(b"not reachable since")
+    with serving(bundle, options=["--port", url.rpartition(":")[2]]):
+        until(b"connections")
+        assert b"ready" in shown
+        os.write(terminal, b"q")
+        with suppress(OSError):  # its end
+            while os.read(terminal, 65536):
+                pass
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

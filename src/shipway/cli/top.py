@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -27,14 +27,17 @@ from shipway.cli.options import (
     given_credentials,
 )
 from shipway.cli.reporting import errors_reported, print_document
+from shipway.errors import EndpointUnreachableError
 
 if TYPE_CHECKING:
     from shipway.actions.top import ModelView, View
 
 SUMMARY = "Watch what a running server does."
 _STATES = {"ready": "green", "loading": "yellow", "unloading": "yellow", "unavailable": "red"}
-_WIDE_COLUMNS = 120
+_WIDE_COLUMNS = 150
 """Narrower terminals get the total times alone, not every stage."""
+_NARROW_COLUMNS = 100
+"""Narrower ones than that get the queue without its size, and shorter names."""
 _MOST_CODES = 6
 
 
@@ -72,15 +75,43 @@ def _document(url: str, view: View) -> dict[str, Any]:
 
 
 def _watch(url: str, interval: float, look: Callable[..., Iterator[View]]) -> None:
+    """Draws until q or Ctrl-C. A server that goes away is waited for, once it has been seen.
+
+    Raises what the first look raises, and `EndpointAnswerError` at any time.
+    """
     console = Console()
     waiting = Text(f"{url}: the first look takes {interval:g} s", style="dim")
     with _single_keys() as wait, Live(waiting, console=console, screen=True, auto_refresh=False) as live:
         live.refresh()
-        try:
-            for view in look(wait=wait):
-                live.update(_draw(url, view, console.width, is_live=True), refresh=True)
-        except KeyboardInterrupt:  # how one leaves it: no failure
-            return
+        view, gone_at, has_quit = None, None, False
+        while not has_quit:
+            try:
+                for view in look(wait=wait):
+                    gone_at = None
+                    live.update(_draw(url, view, console.width, is_live=True), refresh=True)
+                return
+            except KeyboardInterrupt:  # how one leaves it: no failure
+                return
+            except EndpointUnreachableError as error:
+                if view is None:
+                    raise
+                gone_at = gone_at or time.time()
+                shown = _draw(url, view, console.width, is_live=True, gone=_gone(gone_at, error))
+                live.update(shown, refresh=True)
+                has_quit = _wait_quietly(wait, interval)
+
+
+def _wait_quietly(wait: Callable[[float], bool], seconds: float) -> bool:
+    try:
+        return wait(seconds)
+    except KeyboardInterrupt:
+        return True
+
+
+def _gone(gone_at: float, error: EndpointUnreachableError) -> Text:
+    since = time.strftime("%H:%M:%S", time.localtime(gone_at))
+    told = f"not reachable since {since} ({_duration(time.time() - gone_at)}); what it did before is below"
+    return Text.assemble((told, "bold red"), "\n", (error.message, "red"))
 
 
 @contextmanager
@@ -118,19 +149,12 @@ def _sleep(seconds: float) -> bool:
     return False
 
 
-def _draw(url: str, view: View, width: int, *, is_live: bool = False) -> Group:
-    is_wide = width >= _WIDE_COLUMNS
-    stages = ("queue", "infer", "output", "total") if is_wide else ("total",)
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    table.add_column("model", overflow="ellipsis", no_wrap=True, max_width=max(12, width // 5))
-    table.add_column("version", overflow="ellipsis", no_wrap=True, max_width=12)
-    table.add_column("state", no_wrap=True)
-    times = [f"{stage} p50 / p99 ms" for stage in stages] if is_wide else ["p50 / p99 ms"]
-    for name in ("req/s", "err/s", *times, "rows/run", "queue"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=max(5, len(name)))
-    for model in view.models:
-        table.add_row(*_row(model, stages))
-    parts = [_summary(url, view), Text(), table if view.models else Text("No model is known.", style="dim")]
+def _draw(url: str, view: View, width: int, *, is_live: bool = False, gone: Text | None = None) -> Group:
+    parts: list[RenderableType] = [
+        _summary(url, view) if gone is None else Text.assemble((url, "bold"), "   ", gone),
+        Text(),
+    ]
+    parts.append(_table(view.models, width) if view.models else Text("No model is known.", style="dim"))
     codes = sorted(view.refusals.items(), key=lambda item: -item[1])[:_MOST_CODES]
     if codes:
         shown = ", ".join(f"{code} {_figure(rate)}/s" for code, rate in codes)
@@ -138,6 +162,28 @@ def _draw(url: str, view: View, width: int, *, is_live: bool = False) -> Group:
     if is_live:
         parts += [Text(), Text("q quits", style="dim")]
     return Group(*parts)
+
+
+def _table(models: Sequence[ModelView], width: int) -> Table:
+    """Headers of two lines: cells decide how wide a column is, so that all have room."""
+    stages = ("queue", "infer", "output", "total") if width >= _WIDE_COLUMNS else ("total",)
+    is_narrow = width < _NARROW_COLUMNS
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    table.add_column("model", overflow="ellipsis", no_wrap=True, max_width=max(12, width // 6))
+    table.add_column("version", overflow="ellipsis", no_wrap=True, max_width=8 if is_narrow else 12)
+    table.add_column("state", no_wrap=True)
+    times = [f"{stage} ms\np50 / p99" for stage in stages]
+    for name in (
+        "req/s",
+        "err/s",
+        *times,
+        "rows\n/run",
+        "waiting\nrows" if is_narrow else "waiting\nrows (size)",
+    ):
+        table.add_column(name, justify="right", no_wrap=True, min_width=5)
+    for model in models:
+        table.add_row(*_row(model, stages, has_sizes=not is_narrow))
+    return table
 
 
 def _summary(url: str, view: View) -> Text:
@@ -154,9 +200,9 @@ def _summary(url: str, view: View) -> Text:
     return Text.assemble((url, "bold"), "   ", " · ".join(facts))
 
 
-def _row(model: ModelView, stages: Sequence[str]) -> list[Text]:
+def _row(model: ModelView, stages: Sequence[str], *, has_sizes: bool) -> list[Text]:
     times = [f"{_figure(model.p50_ms[stage])} / {_figure(model.p99_ms[stage])}" for stage in stages]
-    waiting = f"{model.queue_rows} ({_size(model.queue_bytes)})" if model.queue_rows else "0"
+    size = f" ({_size(model.queue_bytes)})" if has_sizes and model.queue_rows else ""
     return [
         Text(model.model),
         Text(model.version),
@@ -165,7 +211,7 @@ def _row(model: ModelView, stages: Sequence[str]) -> list[Text]:
         Text(_figure(model.errors_per_second), style="red" if model.errors_per_second else ""),
         *(Text(time) for time in times),
         Text(_figure(model.rows_per_run)),
-        Text(waiting),
+        Text(f"{_count(model.queue_rows)}{size}"),
     ]
 
 
@@ -178,6 +224,10 @@ def _figure(value: float | None) -> str:
     if value >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value else "0"
+
+
+def _count(number: int) -> str:
+    return str(number) if number < 10_000 else _figure(number)
 
 
 def _size(size_bytes: float) -> str:

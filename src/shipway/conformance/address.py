@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from shipway.conformance.exchange import Connection, Headers, Reply
 from shipway.errors import EndpointAnswerError, UsageError
 from shipway.targets.credentials import Credentials
+from shipway.targets.refusals import key_refused
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -23,6 +24,11 @@ class Address:
     """What stands before `/v2` and `/v1` in every path."""
     model: str | None
     """The model that the address names, if it names one."""
+
+    @property
+    def url(self) -> str:
+        """Without the path."""
+        return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -105,6 +111,12 @@ class Client:
             self.close()
         self.last = reply
         return reply
+
+    def require_access(self, reply: Reply) -> None:
+        """Raises `EndpointAnswerError` where a key is missing, unknown or of too small a scope."""
+        refused = key_refused(reply.status, self._address.url, self._credentials)
+        if refused is not None:
+            raise refused
 
     def close(self) -> None:
         """Closes the kept connection."""

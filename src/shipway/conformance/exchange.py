@@ -253,10 +253,12 @@ class Connection:
         )
 
     def _gone(self, error: OSError | None) -> EndpointError:
-        if isinstance(error, ssl.SSLError) and explain(error, self._url, self._credentials).is_telling:
-            return unreachable(error, self._url, self._credentials)  # TLS 1.3 refuses after the handshake
+        cause = error or ConnectionResetError("no answer")
+        reason = explain(cause, self._url, self._credentials)
+        if reason.is_known:  # TLS 1.3 refuses a client's certificate after the handshake
+            return unreachable(cause, self._url, self._credentials)
         why = "" if error is None else f" ({error})"
-        return EndpointAnswerError(f"the connection was closed before the answer{why}", hint="See its log.")
+        return EndpointAnswerError(f"the connection was closed before the answer{why}", hint=reason.hint)
 
     def _broken(self, what: str) -> EndpointAnswerError:
         return EndpointAnswerError(f"no HTTP/1.1 answer: {what}", hint="See its log.")

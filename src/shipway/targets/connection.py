@@ -104,7 +104,8 @@ class _Connection:
 
     def close(self) -> None:
         if self._streams is not None:
-            self._streams[1].close()
+            # TLS' closing words need the loop to turn several times, and it may end with the measurement.
+            self._streams[1].transport.abort()
             self._streams = None
 
 

@@ -31,9 +31,7 @@ _UNTRUSTED: Final = (
     "Give the authority's certificate with --ca FILE.",
 )
 _WANTS_CERTIFICATE: Final = "it asks for a certificate of the client"
-_GIVE_CERTIFICATE: Final = (
-    "Give one that its authority issued, with --client-cert FILE and --client-key FILE."
-)
+_GIVE_CERTIFICATE: Final = "Give one that its authority issued with --client-cert FILE and --client-key FILE."
 _REFUSED_CERTIFICATE: Final = "it does not take the client's certificate"
 _ALERTS: Final = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": (_WANTS_CERTIFICATE, _GIVE_CERTIFICATE),
@@ -53,9 +51,15 @@ class Reason:
     """Why there was no answer."""
 
     text: str
+    """`it does not speak TLS`"""
     hint: str
-    is_telling: bool = True
-    """Whether it is known what went wrong, so that asking once more changes nothing."""
+    what: str = "cannot be asked"
+    """What the address does."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is sure what went wrong, so that asking once more changes nothing."""
+        return self.what == "cannot be asked"
 
 
 def explain(error: Exception, url: str, credentials: Credentials) -> Reason:
@@ -70,22 +74,26 @@ def explain(error: Exception, url: str, credentials: Credentials) -> Reason:
     if isinstance(error, http.client.BadStatusLine) and _TLS_RECORD in str(error):
         return Reason("it speaks TLS, and was asked without", f"Give its address as https://{address}")
     text = str(error) or ("timed out" if isinstance(error, TimeoutError) else type(error).__name__)
-    if not isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLError):
-        return Reason(text, _START, is_telling=False)
+    if isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLError):
+        return Reason(text, _hint_of_hang_up(url, credentials), "hung up without an answer")
+    return Reason(text, _START, "does not answer")
+
+
+def _hint_of_hang_up(url: str, credentials: Credentials) -> str:
+    """With TLS 1.3 a client may see no more: it is judged after the handshake, and the alert gets lost."""
     if not url.startswith("https://"):
-        return Reason(text, f"{_START}. Where it speaks TLS, give https://{address}", is_telling=False)
+        return f"See the server's log. Where it speaks TLS, give https://{url.partition('://')[2]}"
     if credentials.client_cert is None:
-        # With TLS 1.3 a server finds out after the handshake, and its alert may be lost as it hangs up.
-        hint = f"See the server's log. Where it asks for a certificate: {_GIVE_CERTIFICATE}"
-        return Reason(text, hint, is_telling=False)
-    return Reason(text, f"See the server's log. It may be that {_REFUSED_CERTIFICATE}.", is_telling=False)
+        return f"It may ask for a certificate of the client. {_GIVE_CERTIFICATE}"
+    return f"See the server's log. Where it refuses the client's certificate: {_GIVE_CERTIFICATE}"
 
 
 def unreachable(error: Exception, url: str, credentials: Credentials) -> EndpointUnreachableError:
     """The error for it."""
     why = explain(error, url, credentials)
-    begins = f"{url} cannot be asked" if why.is_telling else f"Nothing answers at {url}"
-    return EndpointUnreachableError(f"{begins}: {why.text}.", hint=why.hint)
+    if why.what == "does not answer":
+        return EndpointUnreachableError(f"Nothing answers at {url}: {why.text}.", hint=why.hint)
+    return EndpointUnreachableError(f"{url} {why.what}: {why.text}.", hint=why.hint)
 
 
 def key_refused(status: int, url: str, credentials: Credentials) -> EndpointAnswerError | None:

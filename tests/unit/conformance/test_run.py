@@ -10,7 +10,7 @@ from odd_server import http, metadata, odd_server, tensor
 from shipway.conformance.address import Address, Client
 from shipway.conformance.check import Level, Mark
 from shipway.conformance.run import Plan, run_checks
-from shipway.errors import EndpointUnreachableError, UsageError
+from shipway.errors import EndpointAnswerError, EndpointUnreachableError, UsageError
 
 SERVER = {"name": "odd", "version": "1", "extensions": []}
 DOUBLING = metadata([tensor("x", [-1, 2])], [tensor("y", [-1, 2])])
@@ -193,3 +193,14 @@ def test_answers_of_any_form_end_in_findings(reply):
     found_marks = marks(Plan(models=["m"], only=["core.infer.json", "core.outputs.*"]), odd)
     assert set(found_marks.values()) <= {Mark.FAIL, Mark.SKIPPED}
     assert found_marks["core.infer.json"] is Mark.FAIL
+
+
+def test_a_server_that_wants_a_key_is_no_finding():
+    """Models are listed to who has one; the health of the server to everybody."""
+
+    def guarded(request):
+        return http(SERVER) if request.path == "/v2" else http({"error": "no"}, "401 Unauthorized")
+
+    with pytest.raises(EndpointAnswerError, match="none was given") as caught:
+        found(Plan(), guarded)
+    assert "--api-key" in caught.value.hint

@@ -63,6 +63,7 @@ def test_a_server_that_closes_after_its_answer_is_connected_to_again(last: Calla
     [
         (http("the queue is full", "503 Service Unavailable"), EndpointAnswerError, "503.*queue is full"),
         (http("x" * 5000, "500 Oops"), EndpointAnswerError, "500"),
+        (http("no", "401 Unauthorized"), EndpointAnswerError, "it asks for an API key"),
         (Closing(b""), EndpointUnreachableError, "went away"),
         (Closing(http("cut off")[:-3]), EndpointUnreachableError, "went away"),
         (Closing(http("", Content_Length=10**15)), EndpointUnreachableError, "went away"),
@@ -75,6 +76,7 @@ def test_a_server_that_closes_after_its_answer_is_connected_to_again(last: Calla
     ids=[
         "full",
         "an error with a long body",
+        "a key that was taken away",
         "nothing",
         "cut off",
         "a claim of a petabyte",

@@ -52,7 +52,7 @@ class Server:
     def models(self) -> list[str]:
         """Every model that the server lists, in the one way or other that servers have.
 
-        Raises `UsageError` where it lists none.
+        Raises `UsageError` where it lists none, `EndpointAnswerError` where that takes another key.
         """
         for method, path, body in (
             ("POST", "/v2/repository/index", b"{}"),
@@ -63,11 +63,7 @@ class Server:
             found = _listed(reply)
             if found:
                 return found
-        if reply.status in (401, 403):
-            raise UsageError(
-                f"The server answers with {reply.status}: it wants a key that may do this.",
-                hint="Give --api-key KEY.",
-            )
+        self.client.require_access(reply)
         raise UsageError("The server does not say which models it has.", hint="Name one: --model NAME.")
 
 
