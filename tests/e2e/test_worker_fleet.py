@@ -105,6 +105,20 @@ def test_metrics_tell_of_the_dead(managed):
     assert [metric(managed, f"shipway_worker_{name}_total") for name in ("deaths", "refusals")] == [1, 1]
 
 
+def test_counts_outlive_the_worker_that_made_them(managed):
+    """A sum that fell would be a new beginning to Prometheus, and all of it one large rate."""
+    body = infer_body("x", np.ones((1, 4), np.float32))
+    for _ in range(24):
+        with Wire(managed.port) as wire:
+            assert wire.request("POST", "/v2/models/tiny/infer", body).status == 200
+    name = 'shipway_inference_requests_total{model="tiny",version="1",outcome="success"}'
+    before = metric(managed, name)
+    assert before == 24
+    kill_one(managed)
+    wait_until_all_serve(managed)
+    assert metric(managed, name) == before
+
+
 def test_an_encrypted_connection_ends_with_its_worker(tmp_path):
     """Its keys are gone: nothing that anybody else writes would be understood."""
     authority = Authority(tmp_path)

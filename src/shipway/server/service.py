@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from shipway.errors import ModelNotFoundError, UnavailableError
 from shipway.server.models.model import ServedModel
-from shipway.server.models.repository import version_order
+from shipway.server.models.repository import Key, version_order
+from shipway.server.observation.metrics import ModelMetrics
 from shipway.server.scheduling.cache import AnswerCache
 from shipway.server.scheduling.jobs import USUAL_PRIORITY, Job, Outcome
 from shipway.types import Array
@@ -47,6 +48,8 @@ class Service:
     ) -> None:
         """`watch` is called with every version that is put into service."""
         self._models: dict[str, dict[str, ServedModel]] = {}
+        self._counted: dict[Key, ModelMetrics] = {}
+        """Of every version that was ever served: a count that falls means a new beginning to Prometheus."""
         self._loading = 0
         self._cache = cache
         self._capture = capture
@@ -68,7 +71,10 @@ class Service:
         self._loading -= count
 
     def put(self, model: ServedModel) -> ServedModel | None:
-        """Serves a version; gives what had its name and version before."""
+        """Serves a version; gives what had its name and version before, whose counts it continues."""
+        kept = self._counted.setdefault((model.card.name, model.card.version), model.metrics)
+        if kept is not model.metrics:
+            model.go_on_counting(kept)
         versions = self._models.setdefault(model.card.name, {})
         old = versions.get(model.card.version)
         versions[model.card.version] = model
@@ -93,6 +99,10 @@ class Service:
     def __iter__(self) -> Iterator[ServedModel]:
         """Every version, in the order of loading."""
         return (model for versions in list(self._models.values()) for model in list(versions.values()))
+
+    def counted(self) -> dict[Key, ModelMetrics]:
+        """What is counted of every version that is or was served, by name and version."""
+        return self._counted
 
     def names(self) -> list[str]:
         """The models' names, in the order of loading."""

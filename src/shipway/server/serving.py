@@ -29,8 +29,9 @@ from shipway.server.http.v2.translator import V2Translator
 from shipway.server.listening import Listener, bind
 from shipway.server.management import Management
 from shipway.server.models.library import Library
+from shipway.server.observation.merging import SNAPSHOT
 from shipway.server.observation.observation import make_observation
-from shipway.server.observation.snapshot import SNAPSHOT, snapshots
+from shipway.server.observation.snapshot import snapshots
 from shipway.server.report import ModelStatus, StartReport
 from shipway.server.scheduling.cache import AnswerCache
 from shipway.server.service import Service

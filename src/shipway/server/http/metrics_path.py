@@ -10,8 +10,7 @@ from shipway.server.fleet import Fleet
 from shipway.server.http.boundary import guard
 from shipway.server.http.exchange import Exchange
 from shipway.server.http.routes import Endpoint
-from shipway.server.observation.merging import Snapshot, merge
-from shipway.server.observation.snapshot import SNAPSHOT
+from shipway.server.observation.merging import SNAPSHOT, Snapshot, merge
 
 
 class MetricsPath:

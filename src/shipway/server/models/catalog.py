@@ -57,10 +57,12 @@ class Catalog:
         Raises `UsageError` for a folder that is not in order.
         """
         loop = asyncio.get_running_loop()
-        for folder in self.folders:
-            found = await loop.run_in_executor(None, scan, folder, self._default_policy)
-            self._policies.update(found.policies)
-            self._problems = found.problems
+        scans = [
+            await loop.run_in_executor(None, scan, folder, self._default_policy) for folder in self.folders
+        ]
+        self._policies = {name: policy for found in scans for name, policy in found.policies.items()}
+        self._problems = {path: reason for found in scans for path, reason in found.problems.items()}
+        for folder, found in zip(self.folders, scans, strict=True):
             for entry in found.entries:
                 known = self.entries.setdefault(entry.key, entry)
                 if known.path == entry.path:

@@ -102,6 +102,12 @@ class ServedModel:
         """The proof failed; the version stays loaded and unready."""
         self.state, self.reason = State.REFUSED, reason
 
+    def go_on_counting(self, metrics: ModelMetrics) -> None:
+        """Counts into what was counted of this version before it was loaded anew."""
+        metrics.queue = self._measure_queue
+        self.metrics = metrics
+        self._execution.recorder = metrics
+
     def retire(self) -> None:
         """No further request may come; those that were submitted are answered."""
         self.state, self.reason, self.is_ready = State.RETIRED, "it is being unloaded", False

@@ -7,6 +7,8 @@ from functools import reduce
 from typing import Any
 
 Snapshot = dict[str, Any]
+SNAPSHOT = "snapshot"
+"""The operation's name, by which a fleet is asked for one."""
 
 _LATEST = {"last_inference_ms"}
 _EARLIEST = {"start_time_seconds"}

@@ -11,9 +11,6 @@ from shipway.server.observation.merging import Snapshot
 from shipway.server.observation.observation import Observation
 from shipway.server.service import Service
 
-SNAPSHOT = "snapshot"
-"""The operation's name."""
-
 
 def snapshots(
     connections: Connections, service: Service, library: Library, observation: Observation
@@ -38,8 +35,8 @@ def snapshots(
 
 def _models(service: Service) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for model in service:
-        found.setdefault(model.card.name, {})[model.card.version] = model.metrics.snapshot()
+    for (name, version), metrics in service.counted().items():
+        found.setdefault(name, {})[version] = metrics.snapshot()
     return found
 
 

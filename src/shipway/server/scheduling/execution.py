@@ -47,7 +47,7 @@ class Execution:
         self._session = session
         self._batcher = batcher
         self._loop = loop
-        self._recorder = recorder
+        self.recorder = recorder
         self._deadlines = Deadlines(loop, self._expire)
         self._thread: ThreadPoolExecutor | None = None
         self._hold: asyncio.TimerHandle | None = None
@@ -62,7 +62,7 @@ class Execution:
         try:
             must_end_turn, displaced = self._batcher.arrive(job)
         except ShipwayError as error:
-            self._recorder.count_failure(error.code)
+            self.recorder.count_failure(error.code)
             raise
         if must_end_turn:
             if self._hold is not None:
@@ -132,13 +132,13 @@ class Execution:
             job.is_over = True
             if isinstance(outcome, ShipwayError):
                 answered -= 1
-                self._recorder.count_failure(outcome.code)
+                self.recorder.count_failure(outcome.code)
             job.done(outcome)
-        self._recorder.record_run(jobs, started, ended, perf_counter(), answered)
+        self.recorder.record_run(jobs, started, ended, perf_counter(), answered)
 
     def _fail(self, job: Job, error: ShipwayError) -> None:
         job.is_over = True
-        self._recorder.count_failure(error.code)
+        self.recorder.count_failure(error.code)
         job.done(error)
 
     def _expire(self, job: Job) -> None:

@@ -78,6 +78,11 @@ class Asking:
             return None
         return self._open.pop(number).finish()
 
+    def operation_of(self, number: int) -> str | None:
+        """What is asked under a number; None where all have answered, or it never was."""
+        asked = self._open.get(number)
+        return None if asked is None else asked.operation
+
     def lose(self, worker: Hashable) -> list[Finished]:
         """A worker has died: what waits for it fails, and what it asked itself goes to nobody."""
         error = UnavailableError(

@@ -21,11 +21,13 @@ import msgspec
 
 from shipway.errors import ShipwayError, UsageError, WorkerCrashedError
 from shipway.runtimes.cpu_quota import usable_processors
+from shipway.server.observation.merging import SNAPSHOT
 from shipway.server.report import ModelStatus, StartReport, join_reports
 from shipway.server.settings import ServerSettings
 from shipway.server.sockets import address_of, bind_several, reserve
 from shipway.server.workers.asking import Asking, Finished, Journal
 from shipway.server.workers.child import Child
+from shipway.server.workers.departed import Departed
 from shipway.server.workers.loop import Loop, Signals
 from shipway.server.workers.messages import Message, read_error
 from shipway.server.workers.orphans import Orphans
@@ -82,6 +84,7 @@ class Supervisor:
         self._loop = Loop()
         self._orphans = Orphans(self._loop, self._takers)
         self._asking = Asking()
+        self._departed = Departed()
         self._journal = Journal()
         self._turn = 0
         self._deaths = 0
@@ -152,10 +155,7 @@ class Supervisor:
         if kind == "ask":
             self._ask(child, message)
         elif kind == "did":
-            finished = self._asking.answer(
-                message["number"], child, result=message.get("result"), error=message.get("error")
-            )
-            self._tell([finished] if finished is not None else [])
+            self._did(child, message)
         elif kind == "accepting":
             self._on_accepting(place, child)
         elif kind == "settled":
@@ -218,6 +218,7 @@ class Supervisor:
         child = place.child
         assert child is not None
         place.child = None
+        self._departed.lose(child)
         self._tell(self._asking.lose(child))
         refused, passed_on = self._orphans.refusals.count, self._orphans.passed_on
         for connection, fate in child.witnessed.settle():
@@ -274,12 +275,19 @@ class Supervisor:
         for child in children:
             child.send("do", number=number, operation=operation, arguments=arguments)
 
+    def _did(self, child: Child, message: Message) -> None:
+        number, result, error = message["number"], message.get("result"), message.get("error")
+        if self._asking.operation_of(number) == SNAPSHOT and isinstance(result, dict):
+            self._departed.note(child, result)
+        finished = self._asking.answer(number, child, result=result, error=error)
+        self._tell([finished] if finished is not None else [])
+
     def _tell(self, ended: Sequence[Finished]) -> None:
         for finished in ended:
             self._journal.note(finished)
             results = finished.results
-            if finished.operation == "snapshot":
-                results = [*results, {"supervisor": self.counters()}]
+            if finished.operation == SNAPSHOT:
+                results = [*results, {"supervisor": self.counters()}, self._departed.counted()]
             assert isinstance(finished.asker, Child)
             finished.asker.send("answered", ticket=finished.ticket, results=results, error=finished.error)
 

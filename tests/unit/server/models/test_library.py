@@ -297,3 +297,41 @@ def test_what_is_unloaded_while_it_is_being_loaded_is_not_served_after_it(tmp_pa
         assert shelf.service.names() == []
 
     run(test())
+
+
+def test_a_policy_that_is_taken_back_does_not_stay(tmp_path, makings):
+    async def test():
+        shelf = Shelf(tmp_path, makings)
+        shelf.put(0, "1")
+        shelf.put(1, "2")
+        policy = tmp_path / "models.toml"
+        policy.write_text('[tiny]\nversions = ["1"]\nlabels = { stable = "1" }\n')
+        await shelf.library.start([tmp_path])
+        assert shelf.service.versions("tiny") == ["1"]
+        policy.unlink()
+        await shelf.library.load("tiny")
+        assert shelf.service.versions("tiny") == ["2"]
+        with pytest.raises(ModelNotFoundError, match="label"):
+            shelf.service.find("tiny", label="stable")
+
+    run(test())
+
+
+def test_a_version_that_comes_again_goes_on_counting(tmp_path, makings):
+    async def test():
+        shelf = Shelf(tmp_path, makings)
+        shelf.put(0, "1")
+        await shelf.library.start([tmp_path])
+        for number in (1, 2):
+            await shelf.ask()
+            shelf.put(number, "1")
+            await shelf.library.load("tiny")
+        await shelf.ask()
+        await shelf.library.unload("tiny")
+        ((key, metrics),) = shelf.service.counted().items()
+        assert (key, metrics.snapshot()["success"]) == (("tiny", "1"), 3)
+        await shelf.library.load("tiny")
+        await shelf.ask()
+        assert shelf.service.find("tiny").metrics.snapshot()["success"] == 4
+
+    run(test())

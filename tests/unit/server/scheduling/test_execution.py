@@ -187,7 +187,7 @@ def test_a_deadline_is_answered_while_the_run_goes_on():
         await made.close()
         assert [len(found) for found in outcomes.values()] == [1, 1, 1]
         assert len(session.runs) == 2
-        assert made._recorder.failures == ["request.deadline", "request.deadline"]
+        assert made.recorder.failures == ["request.deadline", "request.deadline"]
 
     asyncio.run(run())
 

@@ -17,7 +17,7 @@ from shipway.types import Array, Signature, TensorSpec
 
 _UNFIT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, *DO_NOT_FIT)
 _LARGE_BYTES = 2**18
-"""From here on it pays: lists of lists must be looked through, so later than for the flat lists of `/v2`."""
+"""From here on it pays: to see that lists in lists are of one length costs a pass over the text."""
 PlainCall = tuple[dict[str, Array], bool, str | None]
 """Arrays by name, whether in row form, and the signature's name."""
 

@@ -1,7 +1,7 @@
 """The statistics extension: `GET /v2/models[/{model}[/versions/{version}]]/stats`, in Triton's form.
 
-Source: triton-inference-server/server, docs/protocol/extension_statistics.md. Counts since the version was
-loaded, times in nanoseconds; over all worker processes.
+Source: triton-inference-server/server, docs/protocol/extension_statistics.md. Counts since the server
+began, times in nanoseconds; over all worker processes.
 """
 
 from __future__ import annotations
@@ -54,16 +54,18 @@ def statistics_document(snapshot: Snapshot, name: str | None, version: str | Non
     return {
         "model_stats": [
             _version_document(model, number, told)
-            for model, number, told in _versions(snapshot)
+            for model, number, told in _served_versions(snapshot)
             if name in (None, model) and version in (None, number)
         ]
     }
 
 
-def _versions(snapshot: Snapshot) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _served_versions(snapshot: Snapshot) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Counts outlive a version that was unloaded; the extension tells of those that are there."""
     for model, versions in snapshot["models"].items():
         for number, told in versions.items():
-            yield model, number, told
+            if snapshot["states"].get(model, {}).get(number) != "unavailable":
+                yield model, number, told
 
 
 def _version_document(name: str, version: str, told: Mapping[str, Any]) -> Document:
