@@ -15,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format formats example-guide-cnn benchmark benchmark-metrics test-heavy clean
+.PHONY: help demo test lint format formats example-guide-cnn benchmark benchmark-metrics benchmark-codecs test-heavy clean
 
 help: ## show this list
 	@echo "make TARGET; the first use of a target installs what it needs into $(VENV)"
@@ -48,6 +48,9 @@ benchmark: $(VENV)/.installed-test ## CPU per request of serving, beside FastAPI
 
 benchmark-metrics: $(VENV)/.installed-test ## seconds and memory of all metrics with intervals, a million rows by ten classes
 	$(BIN)/python benchmarks/metrics.py $(ARGS)
+
+benchmark-codecs: $(VENV)/.installed-test ## CPU per body of reading numbers from JSON, by lists and by buffers; ARGS=--quick
+	$(BIN)/python benchmarks/codecs.py $(ARGS)
 
 test-heavy: $(VENV)/.installed-test ## the tests that take minutes each
 	$(BIN)/python -m pytest -m heavy $(ARGS)

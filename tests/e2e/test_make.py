@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PROMISED = [
     "help", "demo", "test", "lint", "format", "formats", "example-guide-cnn", "benchmark",
-    "benchmark-metrics", "test-heavy", "clean",
+    "benchmark-metrics", "benchmark-codecs", "test-heavy", "clean",
 ]  # fmt: skip
 
 
