@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import ml_dtypes
 import numpy as np
@@ -43,6 +44,12 @@ def server(tmp_path_factory):
         x = array_of(datatype, (4, 2))
         golden = bundles.golden_of(made_of(datatype), {"x": x}, outputs={"y": x})
         made.append(bundles.write_bundle(folder, made_of(datatype), golden, name=datatype.lower()).path)
+    numbers, scalar = bundles.rows(4), models.identity(shape=())
+    golden = replace(bundles.golden_of(scalar, {"x": numbers}, outputs={"y": numbers}), has_rows=False)
+    made.append(bundles.write_bundle(folder, scalar, golden, name="scalar").path)
+    pair = models.two_inputs()
+    golden = bundles.golden_of(pair, {"a": bundles.rows(4, 3), "b": bundles.rows(4, 3, seed=8)})
+    made.append(bundles.write_bundle(folder, pair, golden, name="pair").path)
     with process.serving(*made) as running:
         yield running
 
@@ -137,3 +144,100 @@ def test_bytes_that_are_not_utf8_are_refused_by_a_model_of_text(server):
     answer = infer(server, "BYTES", head + b"\1\0\0\0\xff", headers)
     assert "not UTF-8" in answer.json["error"]
     assert answer.status == 400
+
+
+def wire_tensor(name, array, *, is_binary, is_nested=False):
+    """One input, and the bytes that follow the JSON."""
+    tensor = {"name": name, "shape": array.shape, "datatype": "FP32"}
+    if is_binary:
+        return tensor | {"parameters": {"binary_data_size": array.nbytes}}, array.tobytes()
+    return tensor | {"data": array.tolist() if is_nested else array.ravel().tolist()}, b""
+
+
+def ask_several(server, model, tensors, **more):
+    """A request of such tensors, with its header where one is binary."""
+    head = json.dumps({"inputs": [tensor for tensor, _ in tensors], **more}).encode()
+    binary = b"".join(data for _, data in tensors)
+    is_binary = any("parameters" in tensor for tensor, _ in tensors)
+    headers = [("Inference-Header-Content-Length", str(len(head)))] if is_binary else ()
+    with wire.Wire(server.port) as connection:
+        return connection.request("POST", f"/v2/models/{model}/infer", head + binary, headers)
+
+
+def arrays_of(answer):
+    """Outputs by name, each from the JSON or from what follows it."""
+    length = answer.headers.get("inference-header-content-length", len(answer.body))
+    document, start, found = json.loads(answer.body[: int(length)]), int(length), {}
+    for output in document["outputs"]:
+        size = output.get("parameters", {}).get("binary_data_size")
+        if size is None:
+            found[output["name"]] = np.array(output["data"], np.float32).reshape(output["shape"])
+        else:
+            data = np.frombuffer(answer.body[start : start + size], np.float32)
+            found[output["name"]] = data.reshape(output["shape"])
+            start += size
+    assert start == len(answer.body)
+    return found
+
+
+@pytest.mark.parametrize("is_binary_out", [False, True])
+@pytest.mark.parametrize("is_binary_in", [False, True])
+def test_a_scalar_has_the_shape_of_no_sizes(server, is_binary_in, is_binary_out):
+    x = np.array(-2.5, np.float32)
+    answer = ask_several(
+        server,
+        "scalar",
+        [wire_tensor("x", x, is_binary=is_binary_in)],
+        parameters={"binary_data_output": is_binary_out},
+    )
+    assert answer.status == 200, answer.body
+    (found,) = arrays_of(answer).values()
+    assert found.shape == ()
+    assert found == x
+
+
+def test_a_raw_scalar_and_one_in_tensorflow_servings_columns(server):
+    x = np.array(-2.5, np.float32)
+    answer = infer(server, "scalar", x.tobytes(), [("Inference-Header-Content-Length", "0")])
+    assert arrays_of(answer)["y"] == x
+    with wire.Wire(server.port) as connection:
+        columns = connection.request("POST", "/v1/models/scalar:predict", {"inputs": -2.5})
+        assert columns.json == {"outputs": -2.5}
+        rows = connection.request("POST", "/v1/models/scalar:predict", {"instances": [-2.5]})
+        assert rows.status == 400, rows.body
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (0, 4), (40, 300)])
+@pytest.mark.parametrize("out", ["", "a", "b", "both"])
+@pytest.mark.parametrize(
+    ("a_form", "b_form"),
+    [("flat", "flat"), ("nested", "flat"), ("binary", "flat"), ("nested", "binary"), ("binary", "binary")],
+)
+def test_two_inputs_and_two_outputs_in_every_mixture(server, shape, out, a_form, b_form):
+    """(40, 300): long enough for the reader of large lists."""
+    a, b = (np.resize(np.arange(7, dtype=np.float32) - offset, shape) for offset in (0, 2.5))
+    tensors = [
+        wire_tensor(name, array, is_binary=form == "binary", is_nested=form == "nested")
+        for name, array, form in (("a", a, a_form), ("b", b, b_form))
+    ]
+    binary = {"sum": out in ("a", "both"), "difference": out in ("b", "both")}
+    outputs = [{"name": name, "parameters": {"binary_data": flag}} for name, flag in binary.items()]
+    answer = ask_several(server, "pair", tensors, outputs=outputs)
+    assert answer.status == 200, answer.body
+    found = arrays_of(answer)
+    np.testing.assert_array_equal(found["sum"], a + b)
+    np.testing.assert_array_equal(found["difference"], a - b)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 400])
+def test_two_inputs_in_tensorflow_servings_rows_and_columns(server, rows):
+    a, b = (bundles.rows(rows, 30, seed=seed) for seed in (1, 2))
+    instances = [{"a": left, "b": right} for left, right in zip(a.tolist(), b.tolist(), strict=True)]
+    with wire.Wire(server.port) as connection:
+        by_row = connection.request("POST", "/v1/models/pair:predict", {"instances": instances}).json
+        by_column = connection.request(
+            "POST", "/v1/models/pair:predict", {"inputs": {"b": b.tolist(), "a": a.tolist()}}
+        ).json
+    np.testing.assert_array_equal(np.array(by_column["outputs"]["sum"], np.float32), a + b)
+    rows_found = [row["difference"] for row in by_row["predictions"]]
+    np.testing.assert_array_equal(np.array(rows_found, np.float32), a - b)
