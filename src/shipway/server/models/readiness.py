@@ -126,6 +126,8 @@ def _as_stored(array: Array) -> Array:
 
 def _setter(future: asyncio.Future[Mapping[str, Array]]) -> Callable[[Outcome], None]:
     def done(outcome: Outcome) -> None:
+        if future.done():  # the load was given up, as a drain does
+            return
         if isinstance(outcome, ShipwayError):
             future.set_exception(outcome)
         else:

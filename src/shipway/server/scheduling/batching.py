@@ -150,11 +150,13 @@ class Batcher:
         """
         answered, self.running_rows = self.running_rows, 0
         expected = min(self.queue.rows + answered, self.max_batch_rows)
-        if not self.can_batch or self.queue.rows >= expected:
+        hold_seconds = min(seconds * _HOLD_SHARE, _LONGEST_HOLD_SECONDS)
+        # No hold of 0: while it held, an arrival would ask for a second end of the same turn.
+        if not self.can_batch or self.queue.rows >= expected or not hold_seconds:
             self.state = _COLLECTING
             return 0.0
         self.state, self._expected_rows = _HOLDING, expected
-        return min(seconds * _HOLD_SHARE, _LONGEST_HOLD_SECONDS)
+        return hold_seconds
 
     def _take(self, budget: int, *, is_first: bool) -> tuple[list[Job], int]:
         """The next jobs that may run together and their elements in all.

@@ -133,13 +133,19 @@ class Execution:
             if isinstance(outcome, ShipwayError):
                 answered -= 1
                 self.recorder.count_failure(outcome.code)
-            job.done(outcome)
+            try:  # costs nothing here; one receiver's bug must not leave the others, and this session, waiting
+                job.done(outcome)
+            except Exception:
+                log.exception("an outcome was not received")
         self.recorder.record_run(jobs, started, ended, perf_counter(), answered)
 
     def _fail(self, job: Job, error: ShipwayError) -> None:
         job.is_over = True
         self.recorder.count_failure(error.code)
-        job.done(error)
+        try:
+            job.done(error)
+        except Exception:  # what submits or waits here is another request: see `_deliver`
+            log.exception("an error was not received")
 
     def _expire(self, job: Job) -> None:
         given = job.deadline - job.queued_at
