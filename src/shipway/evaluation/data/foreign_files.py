@@ -11,7 +11,7 @@ from shipway.errors import DataFormatError
 from shipway.evaluation.data.image_names import SUFFIXES
 
 _TAR_MARK = slice(257, 262)
-_TABLES = (".parquet", ".csv", ".tsv", ".jsonl")
+_TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".npz")
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,9 @@ def refuse_foreign_folder(path: Path, taken: str) -> None:
             f"{path} is a data set that `datasets.save_to_disk` wrote; read are {taken}.",
             hint=f'Convert it: datasets.load_from_disk("{path.name}").to_parquet("data.parquet")',
         )
-    tables = sorted(name for name in names if name.lower().endswith(_TABLES))
+    # Beside each file of captured requests lies its index.
+    indices = {f"{name.removesuffix('.npz')}.jsonl" for name in names if name.endswith(".npz")}
+    tables = sorted(name for name in names - indices if name.lower().endswith(_TABLES))
     if tables and not any((path / name).is_dir() for name in names):
         raise DataFormatError(
             f"{path} is a folder of tables ({', '.join(tables[:3])}), not of images by class.",
