@@ -108,7 +108,7 @@ def test_every_function_gets_in(server, bundle, data, credentials, action):
         # The server hangs up without an alert, or its alert arrives: either way the hint has it.
         (
             {"client_cert": None, "client_key": None},
-            shipway.ShipwayError,
+            EndpointUnreachableError,
             "certificate|hung up|closed",
             "--client-cert",
         ),

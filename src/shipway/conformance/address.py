@@ -77,6 +77,11 @@ class Client:
         self.last: Reply | None = None
         """The answer that came last: what a report shows of a check that failed."""
 
+    @property
+    def url(self) -> str:
+        """The server's, without a path."""
+        return self._address.url
+
     def path(self, path: str) -> str:
         """A path of the protocol as this server has it."""
         return f"{self._address.prefix}{path}"
@@ -114,7 +119,7 @@ class Client:
 
     def require_access(self, reply: Reply) -> None:
         """Raises `EndpointAnswerError` where a key is missing, unknown or of too small a scope."""
-        refused = key_refused(reply.status, self._address.url, self._credentials)
+        refused = key_refused(reply.status, self.url, self._credentials)
         if refused is not None:
             raise refused
 

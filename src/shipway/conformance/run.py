@@ -64,7 +64,7 @@ def run_checks(client: Client, plan: Plan, doing: Doing = lambda _: None) -> Fou
     Ends early, with a FAIL, where the server does. Raises `EndpointUnreachableError` where nothing answers at
     all, `UsageError` where no model is known or no check is left.
     """
-    client.ask("GET", "/v2")  # the first word: an address where nothing listens is no finding
+    _require_answer(client)
     server = V2Server(client)
     models = tuple(plan.models) or tuple(server.models())
     findings = []
@@ -78,6 +78,14 @@ def run_checks(client: Client, plan: Plan, doing: Doing = lambda _: None) -> Fou
             hint="Patterns are shell-like: --only 'core.infer.*'; without --only every check's name is shown.",
         )
     return Found(tuple(findings), server.metadata, models)
+
+
+def _require_answer(client: Client) -> None:
+    """The first word: an address where nothing listens, or hangs up on every client, is no finding."""
+    try:
+        client.ask("GET", "/v2")
+    except EndpointAnswerError as error:
+        raise EndpointUnreachableError(f"{client.url}/v2: {error.message}.", hint=error.hint) from error
 
 
 def _with_end(found: Finding, client: Client) -> Finding:
