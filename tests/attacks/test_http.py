@@ -315,9 +315,72 @@ def test_nothing_after_connection_close_is_answered(wire):
         wire.read()
 
 
+OFFER = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk"}
+CHUNKED = b"%b\r\n%x\r\n%b\r\n0\r\n\r\n"
+
+
+def offering(body, **more):
+    return request_bytes("POST", INFER, body, {**OFFER, **more})
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 50])
+def test_an_offer_to_upgrade_is_ignored_and_its_body_read(wire, pieces):
+    """RFC 9110, 7.8: as `curl --http2` makes it; what comes behind the body is the next request, on a byte."""
+    after = request_bytes("GET", "/v2/models/none")
+    for _ in range(2):
+        data = offering(BODY) + offering(BODY) + after
+        size = -(-len(data) // pieces)
+        for start in range(0, len(data), size):
+            wire.send(data[start : start + size])
+        assert [wire.read().status for _ in range(3)] == [200, 200, 404]
+
+
+def test_an_offer_with_chunks_is_ignored_too(wire):
+    head = request_bytes("POST", INFER, None, {**OFFER, "Transfer-Encoding": "chunked"})[:-2]
+    body = BODY
+    for _ in range(2):
+        wire.send(CHUNKED % (head, len(body), body) + request_bytes("GET", "/v2/models/none"))
+        assert [wire.read().status for _ in range(2)] == [200, 404]
+
+
 def test_a_body_behind_an_upgrade_is_not_a_request(wire):
     smuggled = request_bytes("GET", "/v2")
-    wire.send(request_bytes("POST", INFER, smuggled, {"Connection": "Upgrade", "Upgrade": "h2c"}))
+    wire.send(offering(smuggled) + offering(smuggled) + request_bytes("GET", "/v2/models/none"))
+    assert [wire.read().status for _ in range(3)] == [400, 400, 404]
+
+
+def test_an_offer_changes_no_limit_and_no_end(wire):
+    wire.send(offering(BODY, Connection="Upgrade, close") + request_bytes("GET", "/v2"))
+    answer = wire.read()
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    with pytest.raises((EOFError, ConnectionResetError)):
+        wire.read()
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        "Content-Length: 5\r\nContent-Length: 6",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip",
+        "Transfer-Encoding: xchunked",
+    ],
+)
+def test_an_offer_does_not_hide_two_lengths(wire, lengths):
+    head = f"POST {INFER} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n{lengths}\r\n\r\n"
+    wire.send(head.encode() + b"0\r\n\r\n" + request_bytes("GET", "/v2"))
+    refused(wire, 400, "not HTTP/1.1")
+
+
+def test_offers_by_the_thousand_are_taken_one_by_one(wire):
+    """300 of them in one read were too deep a recursion."""
+    ask = request_bytes("GET", "/v2/models/none", None, {"Connection": "Upgrade", "Upgrade": "h2c"})
+    wire.send(ask * 1000)
+    assert [wire.read().status for _ in range(1000)] == [404] * 1000
+
+
+def test_a_tunnel_with_a_body_is_refused(wire):
+    wire.send(request_bytes("CONNECT", "a:80", BODY, {"Connection": "Upgrade", "Upgrade": "h2c"}))
     refused(wire, 501, "Upgrade")
 
 

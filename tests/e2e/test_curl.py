@@ -43,6 +43,7 @@ def answers(text: bytes) -> np.ndarray:
         ("-H", "Transfer-Encoding: chunked"),
         ("-H", "Expect: 100-continue"),
         ("-H", "Connection: close"),
+        ("--http2",),
     ],
     ids=" ".join,
 )

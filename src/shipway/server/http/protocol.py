@@ -17,19 +17,19 @@ from typing import cast
 import httptools
 
 from shipway.errors import (
-    MalformedRequestError,
     RequestTimeoutError,
     RequestTooLargeError,
     ShipwayError,
     UnavailableError,
-    UnsupportedRequestError,
 )
 from shipway.server.access.gate import Gate
 from shipway.server.access.scopes import Scope
 from shipway.server.http.connections import COUNTED_BYTES, Connections
 from shipway.server.http.content_coding import choose_coding, compress
 from shipway.server.http.exchange import Exchange
+from shipway.server.http.garbage import explain_garbage
 from shipway.server.http.heads import Head
+from shipway.server.http.offers import head_without_offer
 
 _OFF_LOOP_BYTES = 64 * 2**10
 _LINGER_SECONDS = 2.0
@@ -40,8 +40,6 @@ _READ_BYTES = 256 * 2**10
 _SMALL_BYTES = 4096
 _FRAMING_TIMES = 16
 """A body in chunks of one byte is five times framing."""
-_TLS_HELLO = b"\x16\x03"
-"""A TLS record with a handshake (RFC 8446, 5.1)."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
 _NO_HEAD = Head(b"", b"", {})
@@ -85,6 +83,8 @@ class HttpConnection(asyncio.Protocol):
         self._age_seconds = 0.0
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
+        self._offer = b""
+        """The head again without its offer to change the protocol, where a body follows it."""
         self._parsed_head: Head | None = None
         """Of the request that the parser finished last, in these bytes."""
         self._fed_bytes = 0
@@ -154,12 +154,16 @@ class HttpConnection(asyncio.Protocol):
         self._last_fed_bytes = len(data)
         self._fed_bytes = len(data) if self._phase is _BETWEEN else self._fed_bytes + len(data)
         self._is_parsing = True
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_after_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
-            self._refuse(self._refusal or _explain_garbage(data, error))
+        left = data
+        while left:
+            try:
+                self._parser.feed_data(left)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                left = self._go_on_after_upgrade(left[upgrade.args[0] :])
+            except httptools.HttpParserError as error:
+                self._refuse(self._refusal or explain_garbage(left, error))
+                break
         self._is_parsing = False
         if self._phase is _HEAD:
             self._count_head(len(data))
@@ -222,7 +226,12 @@ class HttpConnection(asyncio.Protocol):
         if length is not None and int(length) > self._settings.max_body_bytes:
             self._stop(self._body_too_large(int(length)))
         if b"upgrade" in headers and (length or b"transfer-encoding" in headers):
-            self._stop(UnsupportedRequestError("A request with a body cannot change the protocol (Upgrade)."))
+            try:
+                self._offer = head_without_offer(self._parser, self._url, headers)
+            except ShipwayError as error:
+                self._stop(error)
+            if self._offer:
+                return
         if self.connections.gate is not None:
             self._pass_gate(self.connections.gate, has_body=bool(length) and length != b"0")
         if b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
@@ -246,6 +255,8 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """A request is whole."""
         self._phase = _BETWEEN
+        if self._offer:  # but for its body, which this parser takes for another protocol
+            return
         if self._held_bytes:
             self._let_go()
         parser, chunks = self._parser, self._chunks
@@ -283,7 +294,11 @@ class HttpConnection(asyncio.Protocol):
 
     def is_quiet(self) -> bool:
         """No further request is on its way here, as far as this process and the kernel can tell."""
-        if self._is_parsing or self.is_receiving or self._transport is None:
+        if self._is_parsing or self._transport is None:
+            return False
+        if self.connections.is_impatient:
+            return True
+        if self.is_receiving:
             return False
         descriptor = self._transport.get_extra_info("socket").fileno()
         return fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)) == bytes(4)
@@ -343,6 +358,10 @@ class HttpConnection(asyncio.Protocol):
             if age >= limit:
                 self._end()
 
+    def lose_patience(self) -> None:
+        """Takes no further request behind those that are owed an answer: the last of these ends it."""
+        self._update_reading()
+
     def abort(self) -> None:
         """Ends it now, whatever is under way."""
         if self._transport is not None:
@@ -385,13 +404,13 @@ class HttpConnection(asyncio.Protocol):
         self.exchanges.append(exchange)
         self.flush()
 
-    def _go_on_after_upgrade(self, rest: bytes) -> None:
-        """The request was answered as it stands; an upgrade may be ignored (RFC 9110, 7.8)."""
-        if self._transport is None:
-            return
+    def _go_on_after_upgrade(self, rest: bytes) -> bytes:
+        """The request was answered as it stands, or is read once more without its offer: what to parse next."""
+        offer, self._offer = self._offer, b""
+        if self._transport is None or (self._find_head is _find_none and not offer):
+            return b""
         self._parser = httptools.HttpRequestParser(self)
-        if rest:
-            self.data_received(rest)
+        return offer + rest
 
     def _count_head(self, size: int) -> None:
         """Bounds a head that is still incomplete, of which the parser may hold any part."""
@@ -405,6 +424,8 @@ class HttpConnection(asyncio.Protocol):
             return
         waiting, most = len(self.exchanges), self._settings.max_pipelined
         should_read = self._is_writable and (waiting < most if self._is_reading else waiting <= most // 2)
+        if waiting and self.connections.is_impatient:
+            should_read = False
         if should_read != self._is_reading:
             self._is_reading = should_read
             (transport.resume_reading if should_read else transport.pause_reading)()
@@ -464,15 +485,6 @@ class HttpConnection(asyncio.Protocol):
     @staticmethod
     def _too_slow(part: str, limit: str, seconds: float) -> RequestTimeoutError:
         return RequestTimeoutError(f"The request's {part} did not arrive within {limit} ({seconds:g} s).")
-
-
-def _explain_garbage(data: bytes, error: Exception) -> MalformedRequestError:
-    if data.startswith(_TLS_HELLO):
-        return MalformedRequestError(
-            "The request is not HTTP/1.1: it begins a TLS connection.",
-            hint="This port is plain: use http://.",
-        )
-    return MalformedRequestError(f"The request is not HTTP/1.1: {error}.")
 
 
 def _find_none(_text: bytes) -> Head | None:
