@@ -16,7 +16,7 @@ import pytest
 import shipway
 from served import process, zoo
 from shipway.conformance.catalog import TFS_MODEL, V2_HOSTILE, V2_MODEL, V2_SERVER
-from shipway.errors import UsageError
+from shipway.errors import EndpointAnswerError
 
 SHIPWAY = Path(sys.executable).with_name("shipway")
 SCHEMA = json.loads(
@@ -82,7 +82,7 @@ def test_a_server_with_keys_and_a_repository(tmp_path):
         outcome = shipway.check_conformance(
             url, credentials=shipway.Credentials(api_key=zoo.KEY), allow_changes=True
         )
-        with pytest.raises(UsageError, match="401"):
+        with pytest.raises(EndpointAnswerError, match="401"):
             shipway.check_conformance(url)
     checks = outcome.details["conformance"]["checks"]
     assert outcome.result == "PASS", outcome.verdicts[0].reason
