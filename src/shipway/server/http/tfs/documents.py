@@ -5,6 +5,7 @@ Versions are text in a bundle; TensorFlow Serving has whole numbers and prints t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from shipway.server.http.tfs.request import SIGNATURE
@@ -38,9 +39,17 @@ DATA_TYPES = {
 }
 
 
-def status_document(models: list[ServedModel]) -> Document:
-    """`GET /v1/models/{m}`: the state of each version."""
-    return {"model_version_status": [_version_status(model) for model in models]}
+def status_document(models: list[ServedModel], asleep: Sequence[str] = ()) -> Document:
+    """`GET /v1/models/{m}`: the state of each version; `asleep`: versions that made room for others.
+
+    These are AVAILABLE: a request to one is answered once it has been loaded again. END, for what
+    TensorFlow Serving's manager has unloaded for good, would take them out of a client's rotation.
+    """
+    sleeping = [
+        {"version": version, "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+        for version in asleep
+    ]
+    return {"model_version_status": [*map(_version_status, models), *sleeping]}
 
 
 def _version_status(model: ServedModel) -> Document:

@@ -41,9 +41,7 @@ class TfsTranslator:
         if colon and verb in VERBS:
             return self._asking([*path[2:-1], last], verb)
         if path[-1] == "metadata" and len(path) in (4, 6):
-            find = self._finder(path[2:-1])
-            model = find()
-            return _document(lambda: metadata_document(model.card))
+            return self._metadata(path[2:-1])
         return self._status(path[2:])
 
     def _asking(self, place: list[str], verb: str) -> Endpoint:
@@ -51,15 +49,30 @@ class TfsTranslator:
         route = _Asking(self._service, self._bodies, find, partial(self._verb, verb))
         return Endpoint(route.handle, methods=(b"POST",))
 
+    def _metadata(self, place: list[str]) -> Endpoint:
+        sleeper = None
+        if len(place) == 1 or self._version_of(place) is not None:
+            sleeper = self._service.find_asleep(place[0], self._version_of(place))
+        card = self._finder(place)().card if sleeper is None else sleeper.card
+        return _document(lambda: metadata_document(card))
+
+    def _version_of(self, place: list[str]) -> str | None:
+        """What `versions/{v}` or `labels/{l}` stands for; None for neither, or an unknown label."""
+        match place[1:]:
+            case ["versions", version]:
+                return version
+            case ["labels", label]:
+                return self._service.labels.get(place[0], {}).get(label)
+        return None
+
     def _status(self, place: list[str]) -> Endpoint:
-        find = self._finder(place)
-        model = find()
-        if len(place) > 1:
-            return _document(lambda: status_document([model]))
-        name, service = model.card.name, self._service
-        versions = reversed(service.versions(name))
-        models = [service.find(name, version) for version in versions]
-        return _document(lambda: status_document(models))
+        service, name, wanted = self._service, place[0], self._version_of(place)
+        asleep = [version for version in service.sleeping(name) if wanted in (None, version)]
+        if not asleep or len(place) == 2 or (len(place) > 1 and wanted is None):
+            self._finder(place)()  # raises where there is none
+        loaded = [version for version in reversed(service.versions(name)) if wanted in (None, version)]
+        models = [service.find(name, version) for version in loaded]
+        return _document(lambda: status_document(models, asleep))
 
     def _finder(self, place: list[str]) -> Callable[[], ServedModel]:
         """Finds the model of `{m}`, `{m}/versions/{v}` or `{m}/labels/{l}`, when it is called."""
