@@ -9,6 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from shipway.errors import ModelNotFoundError, UnavailableError
+from shipway.server.models.card import Sleeper
 from shipway.server.models.model import ServedModel
 from shipway.server.models.repository import Key, version_order
 from shipway.server.observation.metrics import ModelMetrics
@@ -59,6 +60,8 @@ class Service:
         """By model, what its versions are called: label → version."""
         self.wake: Callable[[str, str | None], asyncio.Future[None] | None] = lambda _name, _version: None
         """Begins to load a version that sleeps; None for one that does not."""
+        self.sleepers: dict[str, dict[str, Sleeper]] = {}
+        """By name and version, what made room under the limit on memory, and is loaded when inference asks."""
         self.generation = 0
         """Changes with what `find` answers, so that callers may keep an answer as long as this is equal."""
 
@@ -78,6 +81,7 @@ class Service:
         versions = self._models.setdefault(model.card.name, {})
         old = versions.get(model.card.version)
         versions[model.card.version] = model
+        self.sleepers.get(model.card.name, {}).pop(model.card.version, None)
         if self._watch is not None:
             self._watch(model)
         self._change()
@@ -133,6 +137,21 @@ class Service:
         if waking is not None:
             raise Waking(waking)
         raise self._explain_unknown(name, version)
+
+    def find_asleep(self, name: str, version: str | None = None) -> Sleeper | None:
+        """What stays of that version, or of the newest, where inference would wake it. It does not."""
+        sleepers = self.sleepers.get(name)
+        if not sleepers or (version is None and name in self._models):
+            return None
+        return sleepers.get(max(sleepers, key=version_order) if version is None else version)
+
+    def sleeping(self, name: str) -> list[str]:
+        """The versions of a model that sleep, the newest first."""
+        return sorted(self.sleepers.get(name, {}), key=version_order, reverse=True)
+
+    def is_asleep(self, name: str, version: str | None = None) -> bool:
+        """Whether it is not loaded, and will be on request: as good as ready, but slow to begin with."""
+        return self.find_asleep(name, version) is not None
 
     def _explain_unknown(self, name: str, version: str | None) -> ModelNotFoundError | UnavailableError:
         if self._loading:

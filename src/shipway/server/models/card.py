@@ -1,4 +1,4 @@
-"""What is told about a version beside its answers."""
+"""What is told about a version beside its answers, and while it sleeps."""
 
 from __future__ import annotations
 
@@ -31,3 +31,12 @@ class ModelCard:
     """The variant's file that the runtime opened, inside the bundle."""
     size_bytes: int = 0
     """Of the variant's files."""
+
+
+@dataclass(frozen=True)
+class Sleeper:
+    """What stays of a version that made room under `max_model_bytes`, until it is loaded again."""
+
+    card: ModelCard
+    can_batch: bool
+    max_batch_rows: int

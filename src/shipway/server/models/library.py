@@ -15,6 +15,7 @@ from typing import Any
 from shipway.bundle.store import is_bundle
 from shipway.errors import LoadRefusedError, ModelNotFoundError, ShipwayError, UnavailableError
 from shipway.server.fleet import Operations
+from shipway.server.models.card import Sleeper
 from shipway.server.models.catalog import Catalog
 from shipway.server.models.loading import load
 from shipway.server.models.memory import give_back, resident_bytes
@@ -222,6 +223,10 @@ class Library:
     async def _retire(self, entry: Entry, then: EntryState, reason: str) -> None:
         model = self._service.remove(*entry.key)
         entry.reason = reason
+        self._service.sleepers.get(entry.name, {}).pop(entry.version, None)
+        if then is EntryState.ASLEEP and model is not None:
+            sleeper = Sleeper(model.card, model.can_batch, model.max_batch_rows)
+            self._service.sleepers.setdefault(entry.name, {})[entry.version] = sleeper
         if model is None:
             entry.state = then
             return
@@ -279,7 +284,8 @@ class Library:
 
     def _wake(self, name: str, version: str | None) -> asyncio.Future[None] | None:
         """The loading of an evicted version that is asked for; None where none such is known."""
-        asleep = [entry for entry in self.catalog.of(name, version) if entry.state is EntryState.ASLEEP]
+        sleepers = self._service.sleepers.get(name, {})  # one that is still being drained is among them
+        asleep = [entry for entry in self.catalog.of(name, version) if entry.version in sleepers]
         for key, task in self._waking.items():
             if key[0] == name and version in (None, key[1]):
                 return task
@@ -294,6 +300,7 @@ class Library:
             await self._try(entry)
         finally:
             del self._waking[entry.key]
+            self._service.sleepers.get(entry.name, {}).pop(entry.version, None)
 
     # Folders that change.
 

@@ -232,6 +232,14 @@ def test_under_a_limit_the_least_recently_used_makes_room_and_wakes_when_asked_f
         await shelf.ask("a")
         await shelf.library.load("c")
         assert shelf.states() == {("a", "1"): "READY", ("b", "1"): "UNAVAILABLE", ("c", "1"): "READY"}
+        asked = [("b",), ("b", "1"), ("b", "2"), ("a",), ("x",)]
+        assert [shelf.service.is_asleep(*one) for one in asked] == [
+            True, True, False, False, False,
+        ]  # fmt: skip
+        assert (shelf.service.sleeping("b"), shelf.service.sleeping("a")) == (["1"], [])
+        sleeper = shelf.service.find_asleep("b")
+        assert (sleeper.card.name, sleeper.card.version, sleeper.can_batch) == ("b", "1", True)
+        assert shelf.states()["b", "1"] == "UNAVAILABLE"  # asking so woke nothing
         with pytest.raises(Waking) as waking:
             shelf.service.find("b")
         with pytest.raises(Waking) as again:
@@ -239,6 +247,7 @@ def test_under_a_limit_the_least_recently_used_makes_room_and_wakes_when_asked_f
         assert again.value.done is waking.value.done  # it is loaded once for all that ask
         await waking.value.done
         np.testing.assert_allclose(await shelf.ask("b"), shelf.expected(0), rtol=1e-5)
+        assert not shelf.service.is_asleep("b")
         assert shelf.library.evictions >= 1
 
     run(test())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shipway.server.models.card import Sleeper
 from shipway.server.models.model import ServedModel
 from shipway.types import DType, TensorSpec
 
@@ -15,7 +16,7 @@ EXTENSION = "model_configuration"
 Document = dict[str, Any]
 
 
-def configuration_document(model: ServedModel) -> Document:
+def configuration_document(model: ServedModel | Sleeper) -> Document:
     """The configuration; `max_batch_size` is 0 where a request is not made of rows.
 
     Else it is the rows up to which requests are joined, and tensors are described by one row. A larger request is

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from shipway.server.models.card import ModelCard
+from shipway.server.models.card import ModelCard, Sleeper
 from shipway.server.models.model import ServedModel
 from shipway.server.service import Service
 from shipway.types import TensorSpec
@@ -41,7 +41,7 @@ def index_document(service: Service) -> Document:
     }
 
 
-def model_document(model: ServedModel, versions: list[str]) -> Document:
+def model_document(model: ServedModel | Sleeper, versions: list[str]) -> Document:
     """`GET /v2/models/{model}`: the contract, and under `properties` the bundle with its evidence."""
     card = model.card
     return {

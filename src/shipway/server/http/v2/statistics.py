@@ -37,7 +37,8 @@ class Statistics:
                 return self._endpoint(None, None)
             case ["v2", "models", *_, "stats"]:
                 name, version = model_of(path, suffix=1)
-                self._service.find(name, version)  # raises where there is none
+                if not self._service.is_asleep(name, version):
+                    self._service.find(name, version)  # raises where there is none
                 return self._endpoint(name, version)
         return None
 

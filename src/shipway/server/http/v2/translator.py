@@ -19,6 +19,7 @@ from shipway.server.http.v2.documents import model_document, server_document
 from shipway.server.http.v2.reply import ReplyWriter
 from shipway.server.http.v2.request import InferCall, RequestReader
 from shipway.server.http.v2.timing import read_timing
+from shipway.server.models.card import Sleeper
 from shipway.server.models.model import ServedModel
 from shipway.server.scheduling.jobs import Outcome
 from shipway.server.service import Readiness, Service
@@ -63,8 +64,7 @@ class V2Translator:
                 route = self._infer_route(service.find(name, version), is_versioned=version is not None)
                 return Endpoint(route.handle, methods=(b"POST",))
             case ["v2", "models", *_, "config"]:
-                model = service.find(*model_of(path, suffix=1))
-                return _document(lambda: (200, configuration_document(model)))
+                return _document(lambda: (200, configuration_document(self._told(path, suffix=1))))
             case ["v2", "models", *_, "ready"]:
                 return _document(lambda: self._model_ready(path), Scope.OPEN)
             case ["v2", "models", _] | ["v2", "models", _, "versions", _]:
@@ -87,11 +87,19 @@ class V2Translator:
         return self._inferring[key]
 
     def _metadata(self, path: list[str]) -> Document:
-        model = self._service.find(*model_of(path, suffix=0))
-        return 200, model_document(model, self._service.versions(model.card.name))
+        model = self._told(path, suffix=0)
+        versions = self._service.versions(model.card.name) or [model.card.version]
+        return 200, model_document(model, versions)
+
+    def _told(self, path: list[str], *, suffix: int) -> ServedModel | Sleeper:
+        """What a document is about. Only inference wakes a version that sleeps."""
+        name, version = model_of(path, suffix=suffix)
+        return self._service.find_asleep(name, version) or self._service.find(name, version)
 
     def _model_ready(self, path: list[str]) -> Document:
-        model = self._service.find(*model_of(path, suffix=1))
+        model = self._told(path, suffix=1)
+        if isinstance(model, Sleeper):  # an orchestrator that asks before it sends must not be told to wait
+            return 200, {"name": model.card.name, "ready": True}
         return _readiness({"name": model.card.name}, self._service.model_readiness(model))
 
 
