@@ -333,6 +333,20 @@ def test_the_management_port_refuses_files_paths_and_web_pages(managed):
         assert wire.request("POST", "/v2/repository/models/echo/unload", b"{}", page).status == 403
 
 
+def test_what_the_management_port_answers_is_counted_and_its_errors_are_told(managed):
+    port = int(managed.report["management"].rpartition(":")[2])
+    with Wire(port) as wire, Wire(managed.port) as main:
+        assert wire.request("POST", "/v2/repository/models/nobody/load", b"").status == 404
+        metrics = main.request("GET", "/metrics").body.decode()
+        assert 'shipway_http_refusals_total{status="404",code="request.model-not-found"} 1' in metrics
+        assert "shipway_connections 2" in metrics
+    assert managed.stop() == 0
+    told = [json.loads(line) for line in managed.process.stderr.read().splitlines()]
+    assert [line["target"] for line in told if line["event"] == "request"] == [
+        "/v2/repository/models/nobody/load"
+    ]
+
+
 def test_management_keys_are_its_own(bundle, tmp_path):
     keys = write_keys(tmp_path / "keys.toml")
     with process.serving(bundle, environment=variables(management_port=0, management_keys=keys)) as running:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from shipway.server.access.admission import Admission
 from shipway.server.access.scopes import Scope
-from shipway.server.http.connections import Connections
+from shipway.server.http.connections import Connections, Watcher
 from shipway.server.http.protocol import HttpConnection
 from shipway.server.http.routes import Endpoint, Routes, Translator
 from shipway.server.listening import Listener, bind
+from shipway.server.observation.server_metrics import ServerMetrics
 from shipway.server.service import Service
 from shipway.server.settings import ServerSettings
 
@@ -25,14 +26,19 @@ class Management:
         admission: Admission,
         translators: Sequence[Translator],
         *,
+        metrics: ServerMetrics,
+        watcher: Watcher,
         shares_port: bool,
     ) -> None:
         """Binds its socket; `shares_port` with the other worker processes, any of which answers for all.
 
+        What it answers is counted in `metrics` and told to `watcher`, as what the main port does.
+
         Raises `PortInUseError`, `PermissionDeniedError`, `UsageError`.
         """
         gate = admission.management_gate
-        self.connections = Connections(settings, asyncio.get_running_loop(), gate=gate)
+        self.connections = Connections(settings, asyncio.get_running_loop(), watcher=watcher, gate=gate)
+        self.connections.metrics = metrics
         routes = Routes(service, [WithoutInference(part) for part in translators], gate)
         self.listener = Listener(
             bind(settings.management_host, settings.management_port, shares_port=shares_port),

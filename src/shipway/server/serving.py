@@ -67,7 +67,8 @@ class Server:
         self._connections = Connections(
             settings, asyncio.get_running_loop(), watcher=observation, gate=admission.gate
         )
-        self.operations[SNAPSHOT] = snapshots(self._connections, self.service, self.library, observation)
+        ports = [self._connections]
+        self.operations[SNAPSHOT] = snapshots(ports, self.service, self.library, observation)
         bodies = Bodies(settings.max_body_bytes)
         more_extensions = [REPOSITORY] if settings.repository_api else []
         translators: list[Translator] = [
@@ -109,8 +110,15 @@ class Server:
             told: list[Translator] = [translators[0], telling_more, pages]
             managing: list[Translator] = [repository, logging, *told, *translators]
             self._management = Management(
-                settings, self.service, admission, managing, shares_port=listener is not None
+                settings,
+                self.service,
+                admission,
+                managing,
+                metrics=self._connections.metrics,
+                watcher=observation,
+                shares_port=listener is not None,
             )
+            ports.append(self._management.connections)
 
     async def start(self, bundles: Sequence[Path]) -> StartReport:
         """Listens at once, then loads and proves what is given. Raises as `Library.start` does."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from shipway.server.http.connections import Connections
@@ -13,13 +13,13 @@ from shipway.server.service import Service
 
 
 def snapshots(
-    connections: Connections, service: Service, library: Library, observation: Observation
+    ports: Sequence[Connections], service: Service, library: Library, observation: Observation
 ) -> Callable[[Mapping[str, Any]], Awaitable[Snapshot]]:
-    """The operation: a snapshot of this process, mergeable with those of others."""
+    """The operation: a snapshot of this process, mergeable with those of others. Its ports count together."""
 
     async def take(_arguments: Mapping[str, Any]) -> Snapshot:
         return {
-            **connections.metrics.snapshot(open_connections=connections.open_count),
+            **ports[0].metrics.snapshot(open_connections=sum(port.open_count for port in ports)),
             "dropped": observation.dropped(),
             "repository": {
                 "loads": library.loads,
