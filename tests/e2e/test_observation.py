@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from served import bundles, models
 from served.process import serving
+from served.wire import Wire
 
 INFER = "/v2/models/tiny/infer"
 
@@ -162,3 +163,14 @@ def test_two_processes_answer_as_one(bundle):
             found = scrape(server)
             assert found["shipway_inference_requests_total", "1", "success", "tiny"] == 40
             assert found["shipway_workers",] == 2
+
+
+def test_a_log_that_nobody_reads_does_not_keep_the_server_from_its_end(tmp_path):
+    """A pipe holds 64 KiB; the reader of this one is asleep."""
+    made = models.mlp()
+    path = bundles.write_bundle(tmp_path, made, bundles.golden_of(made, {"x": bundles.rows(4, 4)})).path
+    with serving(path, environment={"SHIPWAY_SERVER_LOG_REQUESTS": "all"}) as server:
+        with Wire(server.port) as wire:
+            for _ in range(1500):
+                assert wire.request("GET", "/v2").status == 200
+        assert server.stop(timeout=20) == 0

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from shipway.server.access.tls import Tls
@@ -57,18 +58,21 @@ class Listener:
         """Accepts no more, but for those whose connection the kernel has made already.
 
         Closing a socket resets what waits in its backlog; those clients have sent their requests. So they are
-        taken first, through a second descriptor that stays open while the loop lets go of its own.
+        taken first, and then the socket ends at once by `shutdown`: the loop lets go of its own descriptor only
+        at the end of its turn, and until then the kernel would go on making connections that nobody takes.
         """
         if self._server is None:  # it never accepted
             self._socket.close()
             return
+        accepted: list[socket.socket] = []
         with socket.socket(fileno=os.dup(self._socket.fileno())) as waiting:
             self._server.close()
-            accepted: list[socket.socket] = []
             while True:
                 try:
                     accepted.append(waiting.accept()[0])
                 except OSError:  # nobody waits any more, or no descriptor is left
                     break
+            with suppress(OSError):  # another system may not know this of a socket that listens
+                waiting.shutdown(socket.SHUT_RDWR)
         for connection in accepted:
             await self.take(connection)

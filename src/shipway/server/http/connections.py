@@ -36,9 +36,17 @@ class Connection(Protocol):
         """`seconds` went by since the last sweep: enforce the limits."""
         ...
 
+    def lose_patience(self) -> None:
+        """The drain has lasted for so long that a client who never stops asking must be stopped."""
+        ...
+
     def abort(self) -> None:
         """Ends it now, whatever is under way."""
         ...
+
+
+_PATIENCE_SECONDS = 2.0
+"""Of a drain with clients who ask on and on, so that there is never a moment without a request on its way."""
 
 
 class Watcher(Protocol):
@@ -73,6 +81,8 @@ class Connections:
         self.metrics = ServerMetrics()
         self.watcher = watcher
         self.is_draining = False
+        self.is_impatient = False
+        """The drain waits no longer for a moment without a request on its way: what is not read yet stays so."""
         self.is_usual = watcher is None or not watcher.watches_all
         """The commonest answers go out as they always do: nobody watches, and no drain ends connections."""
         self.id_prefix = os.urandom(6).hex().encode() + b"-"
@@ -134,6 +144,9 @@ class Connections:
         if not self._open:
             return True
         self._all_gone = self._loop.create_future()
+        patience = self._loop.call_later(
+            min(_PATIENCE_SECONDS, self.settings.drain_seconds / 4), self._lose_patience
+        )
         try:
             await asyncio.wait_for(self._all_gone, self.settings.drain_seconds)
         except TimeoutError:
@@ -141,9 +154,15 @@ class Connections:
                 connection.abort()
             return False
         finally:
+            patience.cancel()
             if self._timer is not None:
                 self._timer.cancel()
         return True
+
+    def _lose_patience(self) -> None:
+        self.is_impatient = True
+        for connection in list(self._open):
+            connection.lose_patience()
 
     def _tell_time(self) -> None:
         self.date_line = _date_line()

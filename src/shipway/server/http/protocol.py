@@ -72,6 +72,8 @@ class HttpConnection(asyncio.Protocol):
         self._phase = _BETWEEN
         self._refusal: ShipwayError | None = None
         self._is_reading = True
+        self._most_waiting = self._settings.max_pipelined
+        """So many requests may wait for their answers before further ones are read."""
         self._is_parsing = False
         """What arrived together is being taken apart: more requests may follow in it."""
         self._is_writable = True
@@ -147,7 +149,7 @@ class HttpConnection(asyncio.Protocol):
                     self.connections.heads.remember(data[:end], parsed)
         elif self._phase is not _REFUSED and not self._has_ended:
             self._parse(data)
-        if len(self.exchanges) >= self._settings.max_pipelined:
+        if len(self.exchanges) >= self._most_waiting:
             self._update_reading()
 
     def _parse(self, data: bytes) -> None:
@@ -298,10 +300,13 @@ class HttpConnection(asyncio.Protocol):
             return False
         if self.connections.is_impatient:
             return True
-        if self.is_receiving:
-            return False
-        descriptor = self._transport.get_extra_info("socket").fileno()
-        return fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)) == bytes(4)
+        return not self.is_receiving and not self._has_unread(self._transport)
+
+    @staticmethod
+    def _has_unread(transport: asyncio.Transport) -> bool:
+        """Whether the kernel holds bytes of the client's that the loop has not come to."""
+        descriptor = transport.get_extra_info("socket").fileno()
+        return fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
 
     def flush(self) -> None:
         """Sends every answer whose turn it is."""
@@ -355,11 +360,13 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(self._too_slow("body", "body_seconds", settings.body_seconds))
         elif self._phase is _BETWEEN and not self.exchanges and self._is_writable:
             limit = settings.drain_idle_seconds if self.connections.is_draining else settings.idle_seconds
-            if age >= limit:
+            # A loop that was held up looks at the time first, and only then at what has arrived meanwhile.
+            if age >= limit and self._transport is not None and not self._has_unread(self._transport):
                 self._end()
 
     def lose_patience(self) -> None:
         """Takes no further request behind those that are owed an answer: the last of these ends it."""
+        self._most_waiting = 1
         self._update_reading()
 
     def abort(self) -> None:
@@ -422,10 +429,8 @@ class HttpConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        waiting, most = len(self.exchanges), self._settings.max_pipelined
+        waiting, most = len(self.exchanges), self._most_waiting
         should_read = self._is_writable and (waiting < most if self._is_reading else waiting <= most // 2)
-        if waiting and self.connections.is_impatient:
-            should_read = False
         if should_read != self._is_reading:
             self._is_reading = should_read
             (transport.resume_reading if should_read else transport.pause_reading)()

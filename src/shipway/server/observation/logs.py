@@ -7,6 +7,7 @@ nobody reads, or a terminal that is stopped, takes no more after 64 KB, and who 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -110,8 +111,21 @@ class _Handler(logging.Handler):
 
 
 def _write_lines(stream: IO[str], lines: Sequence[str]) -> None:
-    stream.write("".join([line + "\n" for line in lines]))
-    stream.flush()
+    """Past the stream's own buffer where it has a descriptor.
+
+    Whoever reads a full pipe may have stopped. The thread that waits in `write` then would hold the buffer's
+    lock, for which the interpreter waits at its end: the process would never exit.
+    """
+    text = "".join([line + "\n" for line in lines])
+    try:
+        descriptor = stream.fileno()
+    except (OSError, AttributeError):  # a stream in memory
+        stream.write(text)
+        stream.flush()
+        return
+    data = memoryview(text.encode())
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def configure(log_format: str, stream: IO[str] | None = None) -> None:

@@ -12,10 +12,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-NICE = 10
-"""Added to the process' own: a tenth of a normal thread's share, and only while both want the same processor.
+NICE = 5
+"""Added to the process' own: a third of a normal thread's share, and only while both want the same processor.
 Threads that such a thread starts (a session's own) inherit it. Measured on one processor with a MobileNet at full
-load beside it: a tiny model's median answer takes 0.35 ms instead of 15."""
+load beside it: a tiny model's median answer takes 0.4 ms instead of 6 to 15; with 10, a tenth of the share, 0.2.
+More would starve slow models on a machine that others keep busy."""
 
 
 def make_executor(threads: int, name: str) -> ThreadPoolExecutor:
