@@ -89,6 +89,8 @@ def started(
         if is_pinned:
             command = pinned(command, SERVER_PROCESSOR)
         environment = {**os.environ, **settings}
+        # An installed package is compiled when it is installed, a checkout at its first start.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         if server == "shipway-unbatched":
             environment["SHIPWAY_SERVER_BATCHING"] = "false"
         began = time.perf_counter()
