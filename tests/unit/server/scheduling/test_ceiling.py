@@ -15,7 +15,7 @@ LARGE_CNN = {1: 61 * MS, 8: 136 * MS, 32: 288 * MS}
     ("measured", "ceiling"),
     [
         (TINY, 32),
-        (SMALL_CNN, 16),  # with what a run costs beside it: 144 µs a row alone, 52 by 8, 48.8 by 16, 46.5 by 32
+        (SMALL_CNN, 16),  # with what a run costs beside it: 144 µs a row alone, 52 by 8, 49 by 16
         (MOBILENET, 1),
         (LARGE_CNN, 32),
         ({1: 60 * MS}, 32),  # too slow to try anything else
