@@ -200,6 +200,7 @@ def test_honest_chunks_pass(server):
         ("gzip", gzip.compress(BODY)[:-4], 400),
         ("deflate", b"\x78\x9c" + b"\xff" * 1000, 400),
     ],
+    ids=["gzip", "deflate", "members", "empty-members", "nested", "twice", "cut", "garbage"],
 )
 def test_bodies_that_grow(server, coding, body, status):
     before, used = resident_bytes(server), cpu_seconds(server)
