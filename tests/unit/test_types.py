@@ -28,7 +28,7 @@ def test_what_the_protocol_has_no_word_for(foreign: object) -> None:
 
 
 def test_families() -> None:
-    assert [d for d in DType if d.is_float] == ["FP16", "FP32", "FP64"]
+    assert [d for d in DType if d.is_float] == ["FP16", "FP32", "FP64", "BF16"]
     assert not DType.BOOL.is_integer
     assert DType.UINT8.is_integer
     assert not DType.BYTES.is_integer

@@ -95,6 +95,11 @@ RULES = {
         "The golden samples of the bundle go through the live endpoint. Its answers stand against those "
         "of the training framework, within the noise that was measured at export.",
     ),
+    "conformance": Rule(
+        "Does the server keep to the protocol?",
+        "Requests are sent to the running server, right ones and wrong ones, and its answers stand against "
+        "the protocol's own sentences.",
+    ),
     "golden-samples": Rule(
         "Does the model answer its golden samples here?",
         "Samples were frozen in the bundle with the answers that the training framework gave. Run on this "
