@@ -75,8 +75,16 @@ def swap(served: Path, waiting: Path) -> None:
     aside.rename(waiting)
 
 
-@pytest.mark.parametrize("reloads", [12, pytest.param(50, marks=pytest.mark.heavy)])
-def test_reloads_of_a_large_model(tmp_path: Path, reloads: int) -> None:
+@pytest.mark.parametrize(
+    ("reloads", "growth"),
+    [
+        # What threads have freed comes back a little later on a machine that runs other tests beside; a model
+        # that stays would be half as much again.
+        (12, 1.25),
+        pytest.param(50, 1.1, marks=pytest.mark.heavy),
+    ],
+)
+def test_reloads_of_a_large_model(tmp_path: Path, reloads: int, growth: float) -> None:
     repository = tmp_path / "repository"
     served = write(repository, 1)
     waiting = write(tmp_path / "waiting", 2)
@@ -92,7 +100,7 @@ def test_reloads_of_a_large_model(tmp_path: Path, reloads: int) -> None:
     assert client.problem == ""
     assert set(client.answers) == {WIDTH, 2 * WIDTH}
     assert first > MODEL_BYTES
-    assert last <= 1.1 * first
+    assert last <= growth * first
 
 
 def reload_often(server: ServerProcess, served: Path, waiting: Path, count: int) -> tuple[int, int]:
