@@ -27,6 +27,9 @@ class Ledger:
     dropped: int = 0
     """Requests that the client itself gave up."""
     refused_connections: int = 0
+    is_ending: bool = False
+    """The server was told to end: a connection that it resets before any answer came as it closed its socket, and
+    is as good as refused."""
     latencies: list[tuple[float, float]] | None = None
     """Where a test wants them: when an answer came, and how long it took, in seconds."""
 
@@ -57,6 +60,7 @@ class Talker(asyncio.Protocol):
         self._left = b""
         self.is_last = False
         """The server has said that it closes, or there is nothing more to ask."""
+        self._was_answered = False
         self.was_told = False
         """By the server, in an answer: no other follows."""
         self.has_dropped = False
@@ -76,6 +80,9 @@ class Talker(asyncio.Protocol):
         if self.has_dropped:
             self._ledger.dropped += len(self._owed)
         elif self.was_told:
+            self._ledger.told_to_repeat += len(self._owed)
+        elif self._ledger.is_ending and not self._was_answered and self._owed:
+            self._ledger.refused_connections += 1
             self._ledger.told_to_repeat += len(self._owed)
         else:
             self._ledger.lost += len(self._owed)
@@ -104,6 +111,7 @@ class Talker(asyncio.Protocol):
 
     def _judge(self, status: int, head: bytes, body: bytes) -> None:
         self._ledger.statuses[status] += 1
+        self._was_answered = True
         if b"\r\nconnection: close" in head:
             self.is_last = self.was_told = True
         if not self._owed:
