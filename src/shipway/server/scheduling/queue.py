@@ -22,9 +22,6 @@ class JobQueue:
         self.first_level = self._usual
         """The jobs that are to run next, while any wait."""
 
-    def __bool__(self) -> bool:
-        return bool(self.first_level)
-
     def put(self, job: Job) -> Job | None:
         """Takes a job in. Where it does not fit, a less urgent one gives way to it, and is returned.
 
@@ -66,10 +63,6 @@ class JobQueue:
             if priority != USUAL_PRIORITY:
                 del levels[priority]
         self.first_level = self._usual
-
-    def waiting(self) -> list[Job]:
-        """All that wait, the most urgent first."""
-        return [job for priority in sorted(self._levels) for job in self._levels[priority]]
 
     def _find_displaced(self, job: Job) -> Job | None:
         """The newest of the least urgent, when it is less urgent than `job` and its going is enough."""
