@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from shipway.bundle.evidence import Verdict
 from shipway.types import Signature
@@ -26,7 +25,6 @@ class ModelCard:
     verdicts: tuple[Verdict, ...] = ()
     accepted: tuple[str, ...] = ()
     """Results other than PASS that whoever exported the model decided to live with."""
-    path: Path | None = None
     main_file: str = ""
     """The variant's file that the runtime opened, inside the bundle."""
     size_bytes: int = 0

@@ -135,7 +135,6 @@ def _open(bundle: Bundle, golden: Golden | None, threads: int) -> Opened:
         labels=manifest.labels,
         verdicts=_verdicts(bundle, variant.id),
         accepted=tuple(map(str, manifest.provenance.get("accepted") or ())),
-        path=bundle.path,
         main_file=variant.main,
         size_bytes=sum(entry.size for entry in variant.files),
     )
